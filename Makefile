@@ -1,0 +1,21 @@
+EXTENSION    = cims
+EXTVERSION  := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+PARTS        = crypto mask base keyring types
+MODULE_big   = $(EXTENSION)
+OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c $(PARTS:%=src/%/*.c))))
+PG_CPPFLAGS  = -I$(srcdir)/src
+SHLIB_LINK   = -lcrypto
+DATA_built   = sql/$(EXTENSION)--$(EXTVERSION).sql
+DATA         = $(filter-out $(DATA_built),$(wildcard sql/$(EXTENSION)--*.sql))
+CLUSTER      = --temp-config=test/cims.conf --no-locale --encoding=UTF8 --load-extension=$(EXTENSION)
+REGRESS      = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --temp-instance=./tmp_check $(CLUSTER)
+ISOLATION    = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test/isolation --temp-instance=./tmp_check_iso $(CLUSTER)
+TAP_TESTS    = 1
+PROVE_TESTS ?= test/t/*.pl
+PG_CONFIG   ?= pg_config
+include $(shell $(PG_CONFIG) --pgxs)
+$(OBJS): $(wildcard src/*.h src/*/*.h)
+$(DATA_built): $(wildcard $(PARTS:%=sql/module/%.sql)) sql/module/protect.sql $(EXTENSION).control
+	cat $(wildcard sql/module/base.sql) $(wildcard sql/module/mask.sql) $(wildcard sql/module/keyring.sql) $(wildcard sql/module/types.sql) $(wildcard sql/module/protect.sql) > $@

@@ -1,0 +1,106 @@
+/*
+ * keyring.h
+ *		Master key, classes of customer data, data keys, search key, and grants
+ *		on classes: what a backend needs to know to seal, reveal or refuse.
+ */
+#ifndef CIMS_KEYRING_H
+#define CIMS_KEYRING_H
+
+#include "crypto/crypto.h"
+#include "mask/mask.h"
+
+#define CIMS_DEFAULT_CLASS "default"
+
+/* What a role may do with the values of a class; each level includes those before it. */
+typedef enum CimsLevel
+{
+	CIMS_LEVEL_NONE = 0, /* the sealed form */
+	CIMS_LEVEL_MASK,	 /* the masked form */
+	CIMS_LEVEL_SEARCH,	 /* the masked form, and equality */
+	CIMS_LEVEL_REVEAL	 /* everything */
+} CimsLevel;
+
+/* The normal form under which values of a class are equal. */
+typedef enum CimsNormalForm
+{
+	CIMS_NORMAL_NONE = 0,
+	CIMS_NORMAL_LOWER
+} CimsNormalForm;
+
+/* A class as read from cims.class; valid until the next call into the keyring. */
+typedef struct CimsClass
+{
+	int32 id;
+	char name[CIMS_CLASS_NAME_MAX + 1];
+	int level; /* sensitivity, 1 to 4 */
+	CimsSuite suite;
+	bool equality; /* values carry an equality token */
+	CimsMaskRule mask;
+	CimsNormalForm normal_form;
+	int32 max_length; /* code points of text, bytes of bytea; -1: no limit */
+	int32 precision;  /* of numeric; -1: no limit */
+	int32 scale;
+} CimsClass;
+
+typedef enum CimsKeyState
+{
+	CIMS_KEY_ACTIVE = 'a',
+	CIMS_KEY_DECRYPT_ONLY = 'o',
+	CIMS_KEY_DISABLED = 'x',
+	CIMS_KEY_DESTROYED = 'd'
+} CimsKeyState;
+
+/* One version of a class's data key, unwrapped into this backend. */
+typedef struct CimsDataKey
+{
+	int32 class_id;
+	uint32 version;
+	CimsSuite suite;
+	CimsSealer *sealer;
+} CimsDataKey;
+
+/* Why a data key is not at hand. */
+typedef enum CimsKeyStatus
+{
+	CIMS_KEYS_OK = 0,
+	CIMS_KEYS_NOT_INITIALISED, /* cims.init() has not run here */
+	CIMS_KEYS_LOCKED,		   /* cims.lock() */
+	CIMS_KEYS_NO_MASTER,	   /* neither setting given, or unreadable */
+	CIMS_KEYS_WRONG_MASTER,	   /* the check value does not match */
+	CIMS_KEYS_NO_VERSION,	   /* no such class or version */
+	CIMS_KEYS_DISABLED,
+	CIMS_KEYS_DESTROYED,
+	CIMS_KEYS_DAMAGED /* the wrapped key does not unwrap */
+} CimsKeyStatus;
+
+/* module */
+extern void cims_keyring_init(void); /* from _PG_init: GUCs, shared memory, callbacks */
+
+/* class.c: NULL where there is no such class */
+extern const CimsClass *cims_class_find(int32 id);
+extern const CimsClass *cims_class_find_by_name(const char *name);
+extern int32 cims_class_default_id(void); /* id of "default"; needs no catalog */
+
+/* keyring.c: no error is raised for what a status can say */
+extern bool cims_keyring_initialised(void); /* cims.init() has run in this database */
+extern CimsKeyStatus cims_data_key_active(int32 class_id, CimsDataKey **key);
+extern CimsKeyStatus cims_data_key_find(int32 class_id, uint32 version, CimsDataKey **key);
+extern void cims_data_key_count_sealed(CimsDataKey *key); /* one value more, for cims.key_status */
+extern void cims_keyring_error(CimsKeyStatus status, int32 class_id, uint32 version) pg_attribute_noreturn();
+
+/* keyring.c: the search key's derived contexts; the token scheme of this database */
+typedef enum CimsSearchUse
+{
+	CIMS_SEARCH_TOKEN = 0,	/* equality tokens: HKDF label "cims token" */
+	CIMS_SEARCH_NGRAM,		/* n-gram tokens: "cims ngram" */
+	CIMS_SEARCH_LITERAL		/* nonces of literals in class default: "cims literal" */
+} CimsSearchUse;
+#define CIMS_SEARCH_USES 3
+extern CimsKeyStatus cims_search_mac(CimsSearchUse use, CimsMac **mac, CimsTokenScheme *scheme);
+
+/* grant.c */
+extern CimsLevel cims_class_level(int32 class_id);	  /* of the current role, at this statement */
+extern CimsLevel cims_class_level_any(void);		  /* the highest on any class: the level on "default" */
+extern const char *cims_level_name(CimsLevel level);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * mask.h
+ *		Masks and validators over UTF-8 byte strings: pure C, no postgres.h.
+ *
+ * Masks fail closed: a value shorter than what its mask keeps, of another
+ * shape than its kind expects, or not valid UTF-8 is masked whole.  A masked
+ * value of a non-empty input always holds CIMS_MASK_CHAR, but for kind year.
+ */
+#ifndef CIMS_MASK_H
+#define CIMS_MASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CIMS_MASK_CHAR '*'
+#define CIMS_MASK_CONSTANT_MAX 63
+
+typedef enum CimsMaskKind
+{
+	CIMS_MASK_CONSTANT = 0, /* a fixed text, "***" unless told */
+	CIMS_MASK_NULL,			/* nothing: callers show NULL, or the constant where they cannot */
+	CIMS_MASK_PARTIAL,		/* keep prefix and suffix code points */
+	CIMS_MASK_PHONE,
+	CIMS_MASK_LANDLINE,
+	CIMS_MASK_ID_CARD,
+	CIMS_MASK_BANK_CARD,
+	CIMS_MASK_NAME,
+	CIMS_MASK_ADDRESS,
+	CIMS_MASK_EMAIL,
+	CIMS_MASK_PLATE,
+	CIMS_MASK_IP,
+	CIMS_MASK_USCC,
+	CIMS_MASK_PASSPORT,
+	CIMS_MASK_YEAR /* the year of an ISO date: "1990-05-06" gives "1990-**-**" */
+} CimsMaskKind;
+
+/* A mask with its arguments. */
+typedef struct CimsMaskRule
+{
+	CimsMaskKind kind;
+	int prefix; /* partial: code points kept in front */
+	int suffix; /* partial: code points kept at the end */
+	char constant[CIMS_MASK_CONSTANT_MAX + 1];
+} CimsMaskRule;
+
+/*
+ * Parses "phone", "partial(3,4)", "constant" or "constant(text)"; false, with
+ * *error pointing to a static message, where it is none of these.  A constant
+ * must not be empty, must be valid UTF-8 and must hold a mask character, so that a stored mask is recognised.
+ */
+extern bool cims_mask_parse(const char *spec, size_t len, CimsMaskRule *rule, const char **error);
+
+/* The most bytes that cims_mask_apply writes for an input of len bytes. */
+extern size_t cims_mask_bound(size_t len);
+
+/* Masks text into out and returns the length written (no NUL); kind null writes its constant "***". */
+extern size_t cims_mask_apply(const CimsMaskRule *rule, const char *text, size_t len, char *out);
+
+/* True where text holds a mask character (CIMS_MASK_CHAR or U+FF0A). */
+extern bool cims_mask_has_mark(const char *text, size_t len);
+
+/* Validators. */
+extern bool cims_valid_id_card(const char *text, size_t len);	/* GB 11643-1999: 18 characters, date, check digit; 15-digit legacy forms are not valid */
+extern bool cims_valid_uscc(const char *text, size_t len);		/* GB 32100-2015 */
+extern bool cims_valid_bank_card(const char *text, size_t len); /* ISO/IEC 7812 Luhn, 12 to 19 digits */
+extern bool cims_valid_mobile(const char *text, size_t len);	/* mainland mobile, 11 digits, optional +86/86 prefix */
+
+#endif
