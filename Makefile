@@ -17,5 +17,6 @@ PROVE_TESTS ?= test/t/*.pl
 PG_CONFIG   ?= pg_config
 include $(shell $(PG_CONFIG) --pgxs)
 $(OBJS): $(wildcard src/*.h src/*/*.h)
-$(DATA_built): $(wildcard $(PARTS:%=sql/module/%.sql)) sql/module/protect.sql $(EXTENSION).control
-	cat $(wildcard sql/module/base.sql) $(wildcard sql/module/mask.sql) $(wildcard sql/module/keyring.sql) $(wildcard sql/module/types.sql) $(wildcard sql/module/protect.sql) > $@
+SQL_MODULES  = $(wildcard $(addprefix sql/module/,$(addsuffix .sql,$(PARTS) protect)))
+$(DATA_built): $(SQL_MODULES) $(EXTENSION).control
+	cat $(SQL_MODULES) > $@
