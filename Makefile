@@ -17,6 +17,7 @@ PROVE_TESTS ?= test/t/*.pl
 PG_CONFIG   ?= pg_config
 include $(shell $(PG_CONFIG) --pgxs)
 $(OBJS): $(wildcard src/*.h src/*/*.h)
-SQL_MODULES  = $(wildcard $(addprefix sql/module/,$(addsuffix .sql,$(PARTS) protect)))
+# the install script's parts, each after those that it needs
+SQL_MODULES  = $(wildcard $(patsubst %,sql/module/%.sql,base mask keyring analyze types pattern protect))
 $(DATA_built): $(SQL_MODULES) $(EXTENSION).control
 	cat $(SQL_MODULES) > $@

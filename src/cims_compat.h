@@ -6,4 +6,17 @@
 #ifndef CIMS_COMPAT_H
 #define CIMS_COMPAT_H
 
+/* commands/vacuum.h */
+#if PG_VERSION_NUM >= 170000
+#define cims_statistics_target(stats) ((stats)->attstattarget)
+#else
+#define cims_statistics_target(stats) ((stats)->attr->attstattarget)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define cims_vacuum_delay_point() vacuum_delay_point(true)
+#else
+#define cims_vacuum_delay_point() vacuum_delay_point()
+#endif
+
 #endif
