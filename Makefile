@@ -15,7 +15,8 @@ ISOLATION_OPTS = --inputdir=test/isolation --temp-instance=./tmp_check_iso $(CLU
 TAP_TESTS    = 1
 PROVE_TESTS ?= test/t/*.pl
 PG_CONFIG   ?= pg_config
-include $(shell $(PG_CONFIG) --pgxs)
+PGXS        := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 # the install script's parts, each after those that it needs
 SQL_MODULES  = $(wildcard $(patsubst %,sql/module/%.sql,base mask keyring analyze types pattern protect))

@@ -1,0 +1,229 @@
+# lib.sh -- what run.sh, demo.sh and the other scripts of this folder share.
+#
+# A script calls enter_workshop as its first act.  From there on it runs as an
+# ordinary user, in a temporary directory of its own, in a copy of the source
+# tree, with a private copy of PostgreSQL to install into: neither the checkout
+# nor the PostgreSQL of the machine is written to, and no server of the machine
+# is started, stopped or spoken to.
+#
+#   $workshop   the temporary directory; removed at the end unless the script fails
+#   $source     the copy of the source tree, and the current directory
+#   $pg_config  pg_config of the private copy; $bindir holds initdb, psql and the rest
+#   $sharedir   its directory of shared files
+#
+# Plain POSIX shell: Debian's sh is dash.
+
+# Every package that a script here may need, in one place.  The server version
+# follows PG_CONFIG where that is given.
+pg_major=15
+if [ -n "${PG_CONFIG:-}" ]
+then
+	pg_major=$("$PG_CONFIG" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+fi
+packages_build="make gcc libc6-dev libssl-dev postgresql-$pg_major postgresql-client-$pg_major postgresql-server-dev-$pg_major"
+packages_demo="$packages_build openssl"
+packages_test="$packages_demo binutils perl libipc-run-perl clang-format-14 clang-14 libclang-rt-14-dev softhsm2 opensc"
+packages_long="$packages_test valgrind"
+
+# Flags that the gate compiles with.  The three -Wno- are for PostgreSQL's own
+# macros and calling convention: every SQL function has a parameter it may not
+# use, PG_GETARG and heap macros compare signed with unsigned, and hash and GUC
+# tables are initialised by their first members.
+strict_cflags="-Wall -Wextra -Werror -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers"
+
+say()
+{
+	printf '%s\n' "$*"
+}
+
+die()
+{
+	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+	exit 1
+}
+
+# Print the packages among the arguments that are not installed.
+missing_packages()
+{
+	for package in "$@"
+	do
+		dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || printf '%s ' "$package"
+	done
+}
+
+# Install packages without letting any of them make or start a server: Debian's
+# postgresql package creates a cluster and starts it, and invoke-rc.d would
+# start every other cluster there is.  Both answers are files of ours that are
+# there for the length of the installation only.
+install_packages()
+{
+	policy=/usr/sbin/policy-rc.d
+	no_cluster=/etc/postgresql-common/createcluster.d/cims-test.conf
+	made_policy=no
+	mkdir -p "${no_cluster%/*}"
+	say "create_main_cluster = false" >"$no_cluster"
+	if [ ! -e "$policy" ]
+	then
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+		made_policy=yes
+	fi
+	apt_status=0
+	{
+		apt-get update -qq &&
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-upgrade "$@" </dev/null
+	} >"$workshop/apt.log" 2>&1 || apt_status=$?
+	rm -f "$no_cluster"
+	[ "$made_policy" = no ] || rm -f "$policy"
+	if [ "$apt_status" -ne 0 ]
+	then
+		tail -n 20 "$workshop/apt.log" >&2
+		die "could not install: $*"
+	fi
+}
+
+# See to it that packages are there: root installs them, anyone else is told how.
+need_packages()
+{
+	command -v dpkg-query >/dev/null || die "this script knows Debian's packages only; it needs the equivalents of: $*"
+	missing=$(missing_packages "$@")
+	[ -n "$missing" ] || return 0
+	if [ "$(id -u)" -ne 0 ]
+	then
+		say "These packages are missing. Install them, then run this again:" >&2
+		say "    sudo apt-get install --no-install-recommends $missing" >&2
+		say "(Where no PostgreSQL $pg_major is installed yet, Debian's package also makes and starts a cluster;" >&2
+		say "\"create_main_cluster = false\" in /etc/postgresql-common/createcluster.d/local.conf prevents that.)" >&2
+		exit 1
+	fi
+	say "installing: $missing"
+	# shellcheck disable=SC2086
+	install_packages $missing
+}
+
+# Copy the source tree, without history and without what a build leaves behind.
+copy_source()
+{
+	mkdir -p "$2"
+	version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$1/cims.control")
+	tar -C "$1" -cf - --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' --exclude='./tmp_check*' \
+		--exclude=./results --exclude=./output_iso --exclude=./log --exclude='./regression.*' --exclude=node_modules \
+		--exclude="./sql/cims--$version.sql" . | tar -C "$2" -xf -
+}
+
+# Copy PostgreSQL under a prefix of our own.  Its programs find their files
+# relative to themselves, so the copy needs no configuration; headers are only
+# read, so a link to them does.
+copy_postgresql()
+{
+	original=${PG_CONFIG:-/usr/lib/postgresql/$pg_major/bin/pg_config}
+	[ -x "$original" ] || die "there is no $original"
+	system_bindir=$("$original" --bindir)
+	case $system_bindir in
+		*/lib/postgresql/"$pg_major"/bin) prefix=${system_bindir%/lib/postgresql/*} ;;
+		*) die "$original is not of Debian's layout, PREFIX/lib/postgresql/$pg_major/bin: its directory is $system_bindir" ;;
+	esac
+	mkdir -p "$1/lib/postgresql" "$1/share/postgresql" "$1/include"
+	cp -a "$prefix/lib/postgresql/$pg_major" "$1/lib/postgresql/"
+	cp -a "$prefix/share/postgresql/$pg_major" "$1/share/postgresql/"
+	ln -s "$prefix/include/postgresql" "$1/include/postgresql"
+	ln -s "$prefix/share/postgresql-common" "$1/share/postgresql-common"
+}
+
+# Run a command as the ordinary user that root hands the work to.
+as_ordinary_user()
+{
+	if [ "$(id -u)" -eq 0 ]
+	then
+		setpriv --reuid="$ordinary_user" --regid="$(id -g "$ordinary_user")" --init-groups "$@"
+	else
+		"$@"
+	fi
+}
+
+# Stop what may still run in the workshop, and remove it, or say where it is kept.
+leave_workshop()
+{
+	status=$?
+	trap - EXIT INT TERM HUP
+	find "$workshop" -name postmaster.pid 2>/dev/null | while read -r pidfile
+	do
+		kill -QUIT "$(sed -n 1p "$pidfile")" 2>/dev/null || true
+	done
+	if [ "$status" -eq 0 ] && [ -z "${CIMS_KEEP:-}" ]
+	then
+		rm -rf "$workshop"
+	else
+		say "kept for reading: $workshop"
+	fi
+	exit "$status"
+}
+
+# Begin: enter_workshop "PACKAGES" "$@".  The first call installs packages, makes
+# the workshop, and runs the same script again inside it as an ordinary user;
+# that second run returns from here.  CIMS_KEEP=1 keeps the workshop in any case.
+enter_workshop()
+{
+	wanted=$1
+	shift
+	if [ -z "${CIMS_WORKSHOP:-}" ]
+	then
+		PATH=$PATH:/usr/sbin:/sbin
+		script=$(basename "$0")
+		root=$(cd "$(dirname "$0")/.." && pwd)
+		workshop=$(mktemp -d "${TMPDIR:-/tmp}/cims-${script%.sh}.XXXXXX")
+		trap leave_workshop EXIT
+		trap 'exit 130' INT TERM HUP
+		# shellcheck disable=SC2086
+		need_packages $wanted
+		ordinary_user=postgres
+		id "$ordinary_user" >/dev/null 2>&1 || ordinary_user=nobody
+		copy_source "$root" "$workshop/source"
+		copy_postgresql "$workshop/pg"
+		mkdir "$workshop/home"
+		[ "$(id -u)" -ne 0 ] || chown -R -h "$ordinary_user:$(id -g "$ordinary_user")" "$workshop"
+		chmod 755 "$workshop"
+		cd "$workshop/source"
+		as_ordinary_user test -w . || die "user $ordinary_user cannot write under ${TMPDIR:-/tmp}; set TMPDIR"
+		entered=0
+		as_ordinary_user env CIMS_WORKSHOP="$workshop" sh "test/$script" "$@" || entered=$?
+		exit "$entered"
+	fi
+	workshop=$CIMS_WORKSHOP
+	unset CIMS_WORKSHOP
+	source=$workshop/source
+	bindir=$workshop/pg/lib/postgresql/$pg_major/bin
+	sharedir=$workshop/pg/share/postgresql/$pg_major
+	pg_config=$bindir/pg_config
+	cd "$source"
+	clean_environment
+}
+
+# Drop what a login may have set and would change results: connection
+# variables, locale, make's flags, the home directory's dot files.
+clean_environment()
+{
+	for variable in $(env | sed -n 's/^\(PG[A-Z]*\|LC_[A-Z]*\|LANGUAGE\|MAKEFLAGS\|MAKELEVEL\|MFLAGS\|CFLAGS\|CPPFLAGS\|LDFLAGS\|COPT\|PROFILE\)=.*/\1/p')
+	do
+		unset "$variable"
+	done
+	unset PG_CONFIG
+	export LANG=C.UTF-8
+	export HOME="$workshop/home"
+	export PATH="$bindir:$PATH:/usr/sbin:/sbin"
+	# shellcheck disable=SC2034
+	PG_CONFIG=$pg_config
+}
+
+# Run make on the copy of the source tree with the private PostgreSQL.  No
+# bitcode: it needs clang and tests nothing.
+make_cims()
+{
+	make "PG_CONFIG=$pg_config" with_llvm=no "PG_CFLAGS=${strict_cflags}" "$@"
+}
+
+# Build the extension and install it into the private PostgreSQL.
+build_cims()
+{
+	make_cims -s -j2 && make_cims -s install
+}
