@@ -18,8 +18,8 @@
 typedef enum CimsMaskKind
 {
 	CIMS_MASK_CONSTANT = 0, /* a fixed text, "***" unless told */
-	CIMS_MASK_NULL,			/* nothing: callers show NULL, or the constant where they cannot */
-	CIMS_MASK_PARTIAL,		/* keep prefix and suffix code points */
+	CIMS_MASK_NULL,         /* nothing: callers show NULL, or the constant where they cannot */
+	CIMS_MASK_PARTIAL,      /* keep prefix and suffix code points */
 	CIMS_MASK_PHONE,
 	CIMS_MASK_LANDLINE,
 	CIMS_MASK_ID_CARD,
@@ -60,9 +60,9 @@ extern size_t cims_mask_apply(const CimsMaskRule *rule, const char *text, size_t
 extern bool cims_mask_has_mark(const char *text, size_t len);
 
 /* Validators. */
-extern bool cims_valid_id_card(const char *text, size_t len);	/* GB 11643-1999: 18 characters, date, check digit; 15-digit legacy forms are not valid */
-extern bool cims_valid_uscc(const char *text, size_t len);		/* GB 32100-2015 */
+extern bool cims_valid_id_card(const char *text, size_t len);   /* GB 11643-1999: 18 characters, date, check digit; 15-digit legacy forms are not valid */
+extern bool cims_valid_uscc(const char *text, size_t len);      /* GB 32100-2015 */
 extern bool cims_valid_bank_card(const char *text, size_t len); /* ISO/IEC 7812 Luhn, 12 to 19 digits */
-extern bool cims_valid_mobile(const char *text, size_t len);	/* mainland mobile, 11 digits, optional +86/86 prefix */
+extern bool cims_valid_mobile(const char *text, size_t len);    /* mainland mobile, 11 digits, optional +86/86 prefix */
 
 #endif
