@@ -1,0 +1,173 @@
+/*
+ * mac.c
+ *		HMAC (RFC 2104), HKDF (RFC 5869) and plain digests, over SHA-256
+ *		(FIPS 180-4) or SM3 (GB/T 32905).
+ *
+ * An HMAC context is keyed once: OpenSSL keeps the states after the inner and
+ * outer padded key, and starts each message from them.
+ */
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
+#include "crypto/internal.h"
+
+struct CimsMac
+{
+	EVP_MAC_CTX *ctx;
+};
+
+static EVP_MD_CTX *digest_ctx;
+
+/* Returns the digest behind a hash, or NULL where it is unknown or not at hand. */
+static const EVP_MD *
+digest_of(CimsHash hash)
+{
+	if (hash == CIMS_HASH_SHA256)
+		return cims_provider.sha256;
+	if (hash == CIMS_HASH_SM3)
+		return cims_provider.sm3;
+	return NULL;
+}
+
+/* Makes an HMAC context of one key of at least one byte, or returns NULL. */
+CimsMac *
+cims_mac_new(CimsHash hash, const unsigned char *key, size_t key_len)
+{
+	char *name = hash == CIMS_HASH_SM3 ? "SM3" : "SHA256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+		OSSL_PARAM_construct_end()};
+	CimsMac *mac;
+
+	if (cims_crypto_init() != CIMS_CRYPTO_OK || digest_of(hash) == NULL || key_len == 0)
+		return NULL;
+	mac = OPENSSL_zalloc(sizeof(*mac));
+	if (mac == NULL)
+	{
+		(void) cims_crypto_fail(CIMS_CRYPTO_FAILED);
+		return NULL;
+	}
+	mac->ctx = EVP_MAC_CTX_new(cims_provider.hmac);
+	if (mac->ctx == NULL || EVP_MAC_init(mac->ctx, key, key_len, params) != 1)
+	{
+		(void) cims_crypto_fail(CIMS_CRYPTO_FAILED);
+		cims_mac_free(mac);
+		return NULL;
+	}
+	return mac;
+}
+
+/* Authenticates the concatenation of parts: framing them is the caller's task. */
+CimsCryptoStatus
+cims_mac_sign(CimsMac *mac, const CimsBytes *parts, int n_parts, unsigned char out[CIMS_MAC_LEN])
+{
+	size_t out_len = 0;
+	bool done = EVP_MAC_init(mac->ctx, NULL, 0, NULL) == 1;
+
+	for (int i = 0; done && i < n_parts; i++)
+		done = parts[i].len == 0 || EVP_MAC_update(mac->ctx, parts[i].data, parts[i].len) == 1;
+	if (!done || EVP_MAC_final(mac->ctx, out, &out_len, CIMS_MAC_LEN) != 1 || out_len != CIMS_MAC_LEN)
+	{
+		cims_crypto_wipe(out, CIMS_MAC_LEN);
+		return cims_crypto_fail(CIMS_CRYPTO_FAILED);
+	}
+	return CIMS_CRYPTO_OK;
+}
+
+/* Frees an HMAC context and wipes its key; NULL is allowed. */
+void
+cims_mac_free(CimsMac *mac)
+{
+	if (mac == NULL)
+		return;
+	EVP_MAC_CTX_free(mac->ctx);
+	OPENSSL_free(mac);
+}
+
+/* Hashes one run of bytes. */
+CimsCryptoStatus
+cims_digest(CimsHash hash, const void *data, size_t len, unsigned char out[CIMS_MAC_LEN])
+{
+	CimsCryptoStatus status = cims_crypto_init();
+	const EVP_MD *md = digest_of(hash);
+
+	if (status != CIMS_CRYPTO_OK)
+		return status;
+	if (md == NULL)
+		return hash == CIMS_HASH_SM3 ? CIMS_CRYPTO_FAILED : CIMS_CRYPTO_BAD_INPUT;
+	if (digest_ctx == NULL)
+		digest_ctx = EVP_MD_CTX_new();
+	if (digest_ctx == NULL || EVP_DigestInit_ex(digest_ctx, md, NULL) != 1 ||
+		EVP_DigestUpdate(digest_ctx, data, len) != 1 || EVP_DigestFinal_ex(digest_ctx, out, NULL) != 1)
+	{
+		cims_crypto_wipe(out, CIMS_MAC_LEN);
+		return cims_crypto_fail(CIMS_CRYPTO_FAILED);
+	}
+	return CIMS_CRYPTO_OK;
+}
+
+/* Makes the pseudorandom key of RFC 5869 section 2.2; an empty salt is one hash of zeros. */
+static CimsCryptoStatus
+hkdf_extract(CimsHash hash, CimsBytes key, CimsBytes salt, unsigned char prk[CIMS_MAC_LEN])
+{
+	static const unsigned char zeros[CIMS_MAC_LEN];
+	CimsMac *mac = salt.len > 0 ? cims_mac_new(hash, salt.data, salt.len) : cims_mac_new(hash, zeros, sizeof(zeros));
+	CimsCryptoStatus status;
+
+	if (mac == NULL)
+		return CIMS_CRYPTO_FAILED;
+	status = cims_mac_sign(mac, &key, 1, prk);
+	cims_mac_free(mac);
+	return status;
+}
+
+/* Stretches a pseudorandom key over out, RFC 5869 section 2.3. */
+static CimsCryptoStatus
+hkdf_expand(CimsMac *prk, CimsBytes info, unsigned char *out, size_t out_len)
+{
+	unsigned char block[CIMS_MAC_LEN];
+	unsigned char counter = 0;
+	CimsBytes parts[3] = {{block, 0}, info, {&counter, 1}};
+	CimsCryptoStatus status = CIMS_CRYPTO_OK;
+
+	while (out_len > 0 && status == CIMS_CRYPTO_OK)
+	{
+		size_t piece = out_len < sizeof(block) ? out_len : sizeof(block);
+
+		counter++;
+		status = cims_mac_sign(prk, parts, 3, block);
+		memcpy(out, block, piece);
+		parts[0].len = sizeof(block);
+		out += piece;
+		out_len -= piece;
+	}
+	cims_crypto_wipe(block, sizeof(block));
+	return status;
+}
+
+/* Derives out_len bytes, 1 to 255 * 32, from key, salt and info; salt and info may be empty. */
+CimsCryptoStatus
+cims_hkdf(CimsHash hash, CimsBytes key, CimsBytes salt, CimsBytes info, unsigned char *out, size_t out_len)
+{
+	unsigned char prk[CIMS_MAC_LEN];
+	CimsCryptoStatus status = cims_crypto_init();
+	CimsMac *mac = NULL;
+
+	if (status == CIMS_CRYPTO_OK &&
+		(out_len == 0 || out_len > 255 * CIMS_MAC_LEN || (hash != CIMS_HASH_SHA256 && hash != CIMS_HASH_SM3)))
+		status = CIMS_CRYPTO_BAD_INPUT;
+	if (status == CIMS_CRYPTO_OK)
+		status = hkdf_extract(hash, key, salt, prk);
+	if (status == CIMS_CRYPTO_OK)
+	{
+		mac = cims_mac_new(hash, prk, sizeof(prk));
+		status = mac == NULL ? CIMS_CRYPTO_FAILED : hkdf_expand(mac, info, out, out_len);
+	}
+	if (status != CIMS_CRYPTO_OK)
+		cims_crypto_wipe(out, out_len);
+	cims_mac_free(mac);
+	cims_crypto_wipe(prk, sizeof(prk));
+	return status;
+}
