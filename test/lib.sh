@@ -29,7 +29,7 @@ packages_long="$packages_test valgrind"
 # macros and calling convention: every SQL function has a parameter it may not
 # use, PG_GETARG and heap macros compare signed with unsigned, and hash and GUC
 # tables are initialised by their first members.
-strict_cflags="-Wall -Wextra -Werror -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers"
+c_flags="-Wall -Wextra -Werror -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers"
 
 say()
 {
@@ -173,6 +173,7 @@ enter_workshop()
 		root=$(cd "$(dirname "$0")/.." && pwd)
 		workshop=$(mktemp -d "${TMPDIR:-/tmp}/cims-${script%.sh}.XXXXXX")
 		trap leave_workshop EXIT
+		[ "${#workshop}" -le 45 ] || die "the path ${TMPDIR:-} is too long for Unix-domain sockets beneath it; set TMPDIR to a shorter one"
 		trap 'exit 130' INT TERM HUP
 		# shellcheck disable=SC2086
 		need_packages $wanted
@@ -180,7 +181,7 @@ enter_workshop()
 		id "$ordinary_user" >/dev/null 2>&1 || ordinary_user=nobody
 		copy_source "$root" "$workshop/source"
 		copy_postgresql "$workshop/pg"
-		mkdir "$workshop/home"
+		mkdir "$workshop/home" "$workshop/tmp"
 		[ "$(id -u)" -ne 0 ] || chown -R -h "$ordinary_user:$(id -g "$ordinary_user")" "$workshop"
 		chmod 755 "$workshop"
 		cd "$workshop/source"
@@ -200,26 +201,42 @@ enter_workshop()
 }
 
 # Drop what a login may have set and would change results: connection
-# variables, locale, make's flags, the home directory's dot files.
+# variables, locale, make's flags, the home directory's dot files.  PG_CONFIG
+# now means the private copy, so that a script called from here that makes a
+# workshop of its own copies that.
 clean_environment()
 {
 	for variable in $(env | sed -n 's/^\(PG[A-Z]*\|LC_[A-Z]*\|LANGUAGE\|MAKEFLAGS\|MAKELEVEL\|MFLAGS\|CFLAGS\|CPPFLAGS\|LDFLAGS\|COPT\|PROFILE\)=.*/\1/p')
 	do
 		unset "$variable"
 	done
-	unset PG_CONFIG
 	export LANG=C.UTF-8
 	export HOME="$workshop/home"
+	export TMPDIR="$workshop/tmp"
 	export PATH="$bindir:$PATH:/usr/sbin:/sbin"
-	# shellcheck disable=SC2034
-	PG_CONFIG=$pg_config
+	export PG_CONFIG="$pg_config"
 }
 
 # Run make on the copy of the source tree with the private PostgreSQL.  No
 # bitcode: it needs clang and tests nothing.
 make_cims()
 {
-	make "PG_CONFIG=$pg_config" with_llvm=no "PG_CFLAGS=${strict_cflags}" "$@"
+	make "PG_CONFIG=$pg_config" with_llvm=no "PG_CFLAGS=${c_flags}" "$@"
+}
+
+# Put a script in place of the private postgres: what initdb and pg_ctl start is
+# then COMMAND postgres.real, except for initdb's own runs.
+wrap_postgres()
+{
+	mv "$bindir/postgres" "$bindir/postgres.real"
+	cat >"$bindir/postgres" <<-EOT
+		#!/bin/sh
+		case \${1:-} in
+			--boot | --single | --check | --describe-config | -V | --version | -C) exec "$bindir/postgres.real" "\$@" ;;
+		esac
+		exec $* "$bindir/postgres.real" "\$@"
+	EOT
+	chmod 755 "$bindir/postgres"
 }
 
 # Build the extension and install it into the private PostgreSQL.
