@@ -74,9 +74,9 @@ show_failure()
 	do
 		[ ! -f "$diffs" ] || { say "--- $diffs"; head -n 300 "$diffs"; mv "$diffs" "$logs/$1.diffs"; }
 	done
-	for leavings in tmp_check tmp_check_iso
+	for leavings in log output_iso/log tmp_check
 	do
-		[ ! -d "$leavings" ] || mv "$leavings" "$logs/$1.$leavings"
+		[ ! -d "$leavings" ] || mv "$leavings" "$logs/$1.server_${leavings##*/}"
 	done
 }
 

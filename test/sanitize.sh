@@ -30,13 +30,16 @@ sanitizers="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 c_flags="-O1 -g -fno-omit-frame-pointer $sanitizers"
 make_cims -s -j2 "SHLIB_LINK=-lcrypto $sanitizers"
 make_cims -s install >/dev/null
+nm cims.so | grep -q __ubsan_handle && nm cims.so | grep -q __asan_report || die "the extension is not instrumented"
 
 wrap_postgres env "LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(gcc -print-file-name=libubsan.so):$workshop/quiet_gettext.so" \
 	"ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1:log_path=$reports/address" \
-	"UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1:log_path=$reports/undefined"
+	"UBSAN_OPTIONS=print_stacktrace=1"
 
 status=0
 make_cims installcheck ISOLATION= TAP_TESTS= ${1:+"REGRESS=$*"} || status=$?
+# the second sanitizer writes to the server's log whatever it is told
+grep -A 30 'runtime error:' log/postmaster.log >"$reports/undefined" || rm "$reports/undefined"
 if [ -n "$(ls "$reports")" ]
 then
 	head -n 60 "$reports"/*
