@@ -67,7 +67,7 @@ count_skipped()
 # Print what helps to mend a failed step, and put its leavings out of the next step's way.
 show_failure()
 {
-	found=$(grep -E '^not ok |\.\.\. FAILED|# (SKIP|skip)' "$logs/$1.log" | head -n 40)
+	found=$(grep -E '^not ok |\.\.\. FAILED|# (SKIP|skip)|error: ' "$logs/$1.log" | head -n 40)
 	[ -n "$found" ] || found=$(tail -n 40 "$logs/$1.log")
 	say "$found"
 	for diffs in regression.diffs output_iso/regression.diffs

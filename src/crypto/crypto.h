@@ -13,9 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CIMS_KEY_LEN 32		  /* every key: master, data, search */
-#define CIMS_TAG_LEN 16		  /* authentication tag of either suite */
-#define CIMS_MAC_LEN 32		  /* HMAC-SHA-256 and HMAC-SM3 */
+#define CIMS_KEY_LEN 32       /* every key: master, data, search */
+#define CIMS_TAG_LEN 16       /* authentication tag of either suite */
+#define CIMS_MAC_LEN 32       /* HMAC-SHA-256 and HMAC-SM3 */
 #define CIMS_MAX_NONCE_LEN 24 /* the longer nonce of the two suites */
 
 /* How an operation ended. */
@@ -24,7 +24,7 @@ typedef enum CimsCryptoStatus
 	CIMS_CRYPTO_OK = 0,
 	CIMS_CRYPTO_BAD_TAG,   /* authentication failed, whatever the cause */
 	CIMS_CRYPTO_BAD_INPUT, /* a length or an identifier out of range */
-	CIMS_CRYPTO_FAILED,	   /* OpenSSL failed or memory ran out */
+	CIMS_CRYPTO_FAILED,    /* OpenSSL failed or memory ran out */
 	CIMS_CRYPTO_SELF_TEST  /* a known-answer test failed: no work is done */
 } CimsCryptoStatus;
 
@@ -51,7 +51,7 @@ typedef enum CimsHash
 /* The suite that seals values; the number stands in each sealed value. */
 typedef enum CimsSuite
 {
-	CIMS_SUITE_XAES_256_GCM = 1,	   /* C2SP XAES-256-GCM, 24-byte nonce */
+	CIMS_SUITE_XAES_256_GCM = 1,    /* C2SP XAES-256-GCM, 24-byte nonce */
 	CIMS_SUITE_SM4_CTR_HMAC_SM3 = 2 /* GB/T 32907, GB/T 32905; 16-byte nonce */
 } CimsSuite;
 
@@ -168,10 +168,10 @@ typedef struct CimsSealed
 	int32_t class_id;
 	uint32_t key_version;
 	const unsigned char *subject; /* 8 bytes, or NULL */
-	const unsigned char *token;	  /* 16 bytes, or NULL */
+	const unsigned char *token;   /* 16 bytes, or NULL */
 	const unsigned char *nonce;
 	CimsBytes header; /* the associated data */
-	CimsBytes body;	  /* ciphertext and tag */
+	CimsBytes body;   /* ciphertext and tag */
 } CimsSealed;
 
 /* fails on any unknown format, suite, scheme, flag or type, a class id of 0 or below, and on short input */
