@@ -187,7 +187,8 @@ enter_workshop()
 		cd "$workshop/source"
 		as_ordinary_user test -w . || die "user $ordinary_user cannot write under ${TMPDIR:-/tmp}; set TMPDIR"
 		entered=0
-		as_ordinary_user env CIMS_WORKSHOP="$workshop" sh "test/$script" "$@" || entered=$?
+		as_ordinary_user env CIMS_WORKSHOP="$workshop" CIMS_VECTORS="${CIMS_VECTORS:-$root/../shared/vectors}" \
+			sh "test/$script" "$@" || entered=$?
 		exit "$entered"
 	fi
 	workshop=$CIMS_WORKSHOP
