@@ -6,6 +6,11 @@
 #ifndef CIMS_COMPAT_H
 #define CIMS_COMPAT_H
 
+/* VARDATA and its kin; before 16 they came with postgres.h */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* commands/vacuum.h */
 #if PG_VERSION_NUM >= 170000
 #define cims_statistics_target(stats) ((stats)->attstattarget)

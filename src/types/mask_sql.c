@@ -12,6 +12,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+#include "cims_compat.h"
 #include "mask/mask.h"
 
 #define KINDS_HINT "A mask is one of phone, landline, id_card, bank_card, name, address, email, plate, ip, uscc, passport, year, null, partial(prefix,suffix), constant and constant(text)."

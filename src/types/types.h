@@ -11,6 +11,7 @@
 #define CIMS_TYPES_H
 
 #include "fmgr.h"
+#include "cims_compat.h"
 #include "crypto/crypto.h"
 #include "keyring/keyring.h"
 
