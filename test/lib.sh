@@ -107,7 +107,7 @@ copy_source()
 	mkdir -p "$2"
 	version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$1/cims.control")
 	tar -C "$1" -cf - --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' --exclude='./tmp_check*' \
-		--exclude=./results --exclude=./output_iso --exclude=./log --exclude='./regression.*' --exclude=node_modules \
+		--exclude=./results --exclude=./output_iso --exclude=./log --exclude='./regression.*' --exclude=node_modules --exclude='./test/*/build*' \
 		--exclude="./sql/cims--$version.sql" . | tar -C "$2" -xf -
 }
 
@@ -161,7 +161,8 @@ leave_workshop()
 
 # Begin: enter_workshop "PACKAGES" "$@".  The first call installs packages, makes
 # the workshop, and runs the same script again inside it as an ordinary user;
-# that second run returns from here.  CIMS_KEEP=1 keeps the workshop in any case.
+# that second run returns from here.  Published test vectors come along where they
+# stand beside the project or in CIMS_VECTORS.  CIMS_KEEP=1 keeps the workshop.
 enter_workshop()
 {
 	wanted=$1
@@ -180,6 +181,8 @@ enter_workshop()
 		ordinary_user=postgres
 		id "$ordinary_user" >/dev/null 2>&1 || ordinary_user=nobody
 		copy_source "$root" "$workshop/source"
+		vectors=${CIMS_VECTORS:-$root/../shared/vectors}
+		[ ! -d "$vectors" ] || cp -R "$vectors" "$workshop/vectors"
 		copy_postgresql "$workshop/pg"
 		mkdir "$workshop/home" "$workshop/tmp"
 		[ "$(id -u)" -ne 0 ] || chown -R -h "$ordinary_user:$(id -g "$ordinary_user")" "$workshop"
@@ -214,6 +217,7 @@ clean_environment()
 	export LANG=C.UTF-8
 	export HOME="$workshop/home"
 	export TMPDIR="$workshop/tmp"
+	export CIMS_VECTORS="$workshop/vectors"
 	export PATH="$bindir:$PATH:/usr/sbin:/sbin"
 	export PG_CONFIG="$pg_config"
 }

@@ -4,7 +4,7 @@
 # Works from a fresh clone on a fresh Debian 12: as root it installs what it
 # needs, as an ordinary user it says what to install.  See lib.sh for where
 # things happen.  STEP names run those steps only (after the build):
-#   symbols format includes unit regress isolation tap client fuzz sanitize valgrind
+#   symbols format includes unit regress isolation tap client demo fuzz sanitize valgrind
 # --long adds the sanitizers and valgrind, fuzzes each parser for ten minutes
 # and makes the TAP and client tests run their long versions (CIMS_LONG=1).
 # PG_CONFIG=/usr/lib/postgresql/N/bin/pg_config tests against version N.
@@ -20,13 +20,13 @@ for argument in "$@"
 do
 	case $argument in
 		--long) long=yes ;;
-		symbols | format | includes | unit | regress | isolation | tap | client | fuzz | sanitize | valgrind) steps="$steps $argument" ;;
+		symbols | format | includes | unit | regress | isolation | tap | client | demo | fuzz | sanitize | valgrind) steps="$steps $argument" ;;
 		*) die "unknown argument \"$argument\"; usage: sh test/run.sh [--long] [STEP ...]" ;;
 	esac
 done
 if [ -z "$steps" ]
 then
-	steps="symbols format includes unit regress isolation tap client fuzz"
+	steps="symbols format includes unit regress isolation tap client demo fuzz"
 	[ "$long" = no ] || steps="$steps sanitize valgrind"
 fi
 wanted=$packages_test
@@ -131,6 +131,7 @@ run_step()
 		isolation) step isolation tests make_cims installcheck REGRESS= TAP_TESTS= ;;
 		tap) step tap tests make_cims installcheck REGRESS= ISOLATION= PROVE_FLAGS="-v -j2" ;;
 		client) step client tests sh test/client/run.sh ;;
+		demo) step demo check sh test/demo.sh ;;
 		fuzz) step fuzz tests sh test/fuzz/run.sh "$fuzz_seconds" ;;
 		sanitize) step sanitize tests sh test/sanitize.sh ;;
 		valgrind) step valgrind tests sh test/valgrind.sh ;;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# sanitize.sh [TEST ...] -- runs the regression tests against an extension built
-# with AddressSanitizer and UndefinedBehaviorSanitizer, in a stock server.
+# sanitize.sh [TEST ...] -- runs the unit tests and the regression tests built
+# with AddressSanitizer and UndefinedBehaviorSanitizer, the latter in a stock server.
 #
 # The server itself is not instrumented, so the runtime is preloaded into it.
 # That alone hangs in bindtextdomain(); a second preloaded library makes the
@@ -37,6 +37,7 @@ wrap_postgres env "LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(gcc -print-fi
 	"UBSAN_OPTIONS=print_stacktrace=1"
 
 status=0
+make -C test/unit check BUILD=build.san "CFLAGS=-g -O1 $sanitizers" || status=$?
 make_cims installcheck ISOLATION= TAP_TESTS= ${1:+"REGRESS=$*"} || status=$?
 # the second sanitizer writes to the server's log whatever it is told
 grep -A 30 'runtime error:' log/postmaster.log >"$reports/undefined" || rm "$reports/undefined"
