@@ -69,10 +69,23 @@ install_packages()
 		made_policy=yes
 	fi
 	apt_status=0
-	{
-		apt-get update -qq &&
-			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-upgrade "$@" </dev/null
-	} >"$workshop/apt.log" 2>&1 || apt_status=$?
+	# what the lists that there are offer may do, even where they cannot be renewed
+	apt-get update -qq >"$workshop/apt.log" 2>&1 || true
+	# a package that this release has not must not keep the others out; what needs it will fail
+	known=
+	for package in "$@"
+	do
+		if apt-cache show "$package" >/dev/null 2>&1
+		then
+			known="$known $package"
+		else
+			say "apt-get knows no package $package" >&2
+		fi
+	done
+	# shellcheck disable=SC2086
+	[ -z "$known" ] ||
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-upgrade $known \
+			>>"$workshop/apt.log" 2>&1 </dev/null || apt_status=$?
 	rm -f "$no_cluster"
 	[ "$made_policy" = no ] || rm -f "$policy"
 	if [ "$apt_status" -ne 0 ]
