@@ -183,9 +183,11 @@ enter_workshop()
 	if [ -z "${CIMS_WORKSHOP:-}" ]
 	then
 		PATH=$PATH:/usr/sbin:/sbin
-		script=$(basename "$0")
-		root=$(cd "$(dirname "$0")/.." && pwd)
-		workshop=$(mktemp -d "${TMPDIR:-/tmp}/cims-${script%.sh}.XXXXXX")
+		root=$(cd "$(dirname "$0")" && while [ ! -f cims.control ] && [ "$PWD" != / ]; do cd ..; done && pwd)
+		script=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+		script=${script#"$root"/}
+		name=${script#test/}
+		workshop=$(mktemp -d "${TMPDIR:-/tmp}/cims-$(say "${name%.sh}" | tr / -).XXXXXX")
 		trap leave_workshop EXIT
 		[ "${#workshop}" -le 45 ] || die "the path ${TMPDIR:-} is too long for Unix-domain sockets beneath it; set TMPDIR to a shorter one"
 		trap 'exit 130' INT TERM HUP
@@ -204,7 +206,7 @@ enter_workshop()
 		as_ordinary_user test -w . || die "user $ordinary_user cannot write under ${TMPDIR:-/tmp}; set TMPDIR"
 		entered=0
 		as_ordinary_user env CIMS_WORKSHOP="$workshop" CIMS_VECTORS="${CIMS_VECTORS:-$root/../shared/vectors}" \
-			sh "test/$script" "$@" || entered=$?
+			sh "$script" "$@" || entered=$?
 		exit "$entered"
 	fi
 	workshop=$CIMS_WORKSHOP
@@ -261,4 +263,30 @@ wrap_postgres()
 build_cims()
 {
 	make_cims -s -j2 && make_cims -s install
+}
+
+# Make and start a cluster of the private PostgreSQL: make_cluster NAME, with
+# lines for postgresql.conf on standard input.  Its data are in $workshop/NAME;
+# it listens on a socket only, in $workshop/NAME.socket.  The superuser is postgres.
+make_cluster()
+{
+	mkdir "$workshop/$1.socket"
+	initdb -D "$workshop/$1" -U postgres -A trust -E UTF8 --locale=C.UTF-8 >"$workshop/$1.log" 2>&1 ||
+		{ tail -n 20 "$workshop/$1.log" >&2; die "initdb failed"; }
+	{
+		say "listen_addresses = ''"
+		say "unix_socket_directories = '$workshop/$1.socket'"
+		cat
+	} >>"$workshop/$1/postgresql.conf"
+	start_cluster "$1"
+}
+
+start_cluster()
+{
+	pg_ctl -s -w -D "$workshop/$1" -l "$workshop/$1.log" start || { tail -n 20 "$workshop/$1.log" >&2; die "the server does not start"; }
+}
+
+stop_cluster()
+{
+	pg_ctl -s -w -D "$workshop/$1" -m fast stop
 }

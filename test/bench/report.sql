@@ -1,0 +1,79 @@
+/*
+ * report.sql
+ *		Print the measured values as a Markdown table.  A duration of bulk work is
+ *		shown as what it adds to a value over plain text; each round's variants are
+ *		compared with each other, and the medians of the comparisons are shown.
+ */
+\set ON_ERROR_STOP on
+
+CREATE TEMP VIEW measured AS
+SELECT CASE WHEN work LIKE 'like % %' THEN substring(work FROM '^like \w+') ELSE work END AS work, variant, round, sum(value) AS value
+FROM sample
+GROUP BY 1, 2, 3;
+
+-- Durations in µs a value, less those of plain text; pgp ran on a sample, so it is compared with the sample's share.
+CREATE TEMP VIEW added AS
+SELECT m.work, m.variant, percentile_cont(0.5) WITHIN GROUP (ORDER BY
+		1000 * (m.value / CASE m.variant WHEN 'pgp' THEN :sample ELSE :rows END - p.value / :rows)) AS median
+FROM measured m
+JOIN measured p ON p.round = m.round AND p.variant = 'text' AND p.work = CASE WHEN m.work LIKE 'reveal%' THEN 'reveal' ELSE m.work END
+WHERE m.work ~ '^(seal|reveal|mask)'
+GROUP BY 1, 2;
+
+-- The same for what is compared as a whole: the ratio to plain text, and the value itself.
+CREATE TEMP VIEW ratio AS
+SELECT m.work, m.variant, percentile_cont(0.5) WITHIN GROUP (ORDER BY m.value / p.value) AS median,
+	percentile_cont(0.5) WITHIN GROUP (ORDER BY m.value) AS value
+FROM measured m
+JOIN measured p ON p.round = m.round AND p.variant = 'text' AND p.work = m.work
+WHERE m.work ~ '^(find|insert|update|like)'
+GROUP BY 1, 2;
+
+CREATE TEMP VIEW plain AS
+SELECT work, percentile_cont(0.5) WITHIN GROUP (ORDER BY value) AS value FROM measured WHERE variant = 'text' GROUP BY 1;
+
+CREATE TEMP TABLE line (nth integer, work text, title text, target text, kind text);
+INSERT INTO line VALUES
+	(1, 'seal', 'seal a value in INSERT … SELECT, over plain text', '≤ 1.5 µs', 'added'),
+	(2, 'reveal', 'reveal a value in a scan, rows sealed by one batch', '≤ 0.7 µs', 'added'),
+	(3, 'reveal, sessions', 'the same, rows sealed by 1,000 sessions, in order of writing', '≤ 1.0 µs', 'added'),
+	(4, 'reveal, mixed', 'the same, rows of the 1,000 sessions shuffled', '≤ 1.0 µs', 'added'),
+	(5, 'find', 'equality lookup through a hash index, untyped parameter', '≥ 0.9', 'tps'),
+	(6, 'find typed', 'the same, parameter of type text', '≥ 0.9', 'tps'),
+	(7, 'insert', 'single-row INSERT with 4 encrypted columns', '≥ 0.9', 'tps'),
+	(8, 'update', 'UPDATE of an unprotected column, 4 encrypted indexed columns', '≥ 0.9', 'tps'),
+	(9, 'like email', '`LIKE ''%mid%''`, ten patterns on e-mail addresses', '≤ 1.5 ×', 'ms'),
+	(10, 'like address', '`LIKE ''%mid%''`, ten patterns on Chinese addresses', '≤ 1.5 ×', 'ms'),
+	(11, 'mask phone', 'mask a phone number', '≤ 40 ns', 'mask'),
+	(12, 'mask id_card', 'mask a resident id', '≤ 40 ns', 'mask'),
+	(13, 'mask name', 'mask a name', '≤ 40 ns', 'mask');
+
+\echo '| work | target | cims | plain | pgcrypto encrypt_iv | pgp_sym_encrypt |'
+\echo '|---|---|---|---|---|---|'
+SELECT format('| %s | %s | %s | %s | %s | %s |', title, target,
+	CASE kind
+		WHEN 'added' THEN (SELECT round(median::numeric, 2) || ' µs' FROM added a WHERE a.work = line.work AND variant = 'cims')
+		WHEN 'mask' THEN (SELECT round(1000 * median::numeric) || ' ns' FROM added a WHERE a.work = line.work AND variant = 'cims')
+		WHEN 'tps' THEN (SELECT round(median::numeric, 2) || ' (' || round(value::numeric) || ' TPS)' FROM ratio r WHERE r.work = line.work AND variant = 'cims')
+		WHEN 'ms' THEN (SELECT round(median::numeric, 2) || ' × (' || round((value / 10)::numeric, 2) || ' ms a query)' FROM ratio r WHERE r.work = line.work AND variant = 'cims')
+	END,
+	CASE kind
+		WHEN 'tps' THEN (SELECT round(value::numeric) || ' TPS' FROM plain p WHERE p.work = line.work)
+		WHEN 'ms' THEN (SELECT round((value / 10)::numeric, 2) || ' ms a query (pg_trgm)' FROM plain p WHERE p.work = line.work)
+		ELSE (SELECT round((1000 * value / :rows)::numeric, 2) || ' µs a row'
+			FROM plain p WHERE p.work = CASE WHEN line.work LIKE 'reveal%' THEN 'reveal' ELSE line.work END)
+	END,
+	coalesce(CASE
+		WHEN kind = 'added' THEN (SELECT round(median::numeric, 2) || ' µs' FROM added a WHERE a.work = line.work AND variant = 'aes')
+		WHEN kind = 'tps' THEN (SELECT round(median::numeric, 2) || '' FROM ratio r WHERE r.work = line.work AND variant = 'aes')
+		WHEN kind = 'ms' THEN (SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY value) * :rows / :sample)::numeric) || ' ms a query (scan, scaled)'
+			FROM measured m WHERE m.work = line.work AND variant = 'aes')
+	END, '—'),
+	coalesce(CASE
+		WHEN kind = 'added' THEN (SELECT round(median::numeric, 1) || ' µs' FROM added a WHERE a.work = line.work AND variant = 'pgp')
+		WHEN kind = 'tps' AND work = 'find' THEN 'scan: ' || (SELECT round((:rows * median / 1e6)::numeric) || ' s a query (computed)' FROM added a WHERE a.work = 'reveal' AND variant = 'pgp')
+		WHEN kind = 'tps' THEN (SELECT round(median::numeric, 3) || '' FROM ratio r WHERE r.work = line.work AND variant = 'pgp')
+		WHEN kind = 'ms' THEN (SELECT round((:rows * median / 1e6)::numeric) || ' s a query (scan, computed)' FROM added a WHERE a.work = 'reveal' AND variant = 'pgp')
+	END, '—'))
+FROM line ORDER BY nth;
+\echo
