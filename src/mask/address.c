@@ -146,7 +146,7 @@ cims_mask_address(const char *text, size_t len, char *out)
 	const char *cut = find_cut(text, text + len);
 	char *p;
 
-	if (cut == NULL)
+	if (cut == NULL || !cims_mask_utf8_valid(cut, (size_t) (text + len - cut)))
 		return 0;
 	p = cims_mask_put(out, text, (size_t) (cut - text));
 	p = cims_mask_stars(p, ADDRESS_STARS);

@@ -108,6 +108,20 @@ two_digits(const char *text)
 	return (text[0] - '0') * 10 + text[1] - '0';
 }
 
+/* Tells whether text is what follows a date in a timestamp: " 08:30:00+08", "T00:30:00Z". */
+static bool
+is_time(const char *text, size_t len)
+{
+	if (len < 3 || len > 32 || (text[0] != ' ' && text[0] != 'T') || two_digits(text + 1) < 0)
+		return false;
+	for (size_t i = 3; i < len; i++)
+	{
+		if (!cims_mask_is_digit(text[i]) && memchr(":.+-Z", text[i], 5) == NULL)
+			return false;
+	}
+	return true;
+}
+
 /* Masks month and day of 1990-05-06, 1990/05/06, 1990.05.06 or 19900506; a time that follows the first form is dropped. */
 size_t
 cims_mask_year(const char *text, size_t len, char *out)
@@ -119,7 +133,7 @@ cims_mask_year(const char *text, size_t len, char *out)
 
 	if (!parted && len != 8)
 		return 0;
-	if (parted && len > 10 && (text[4] != '-' || len > 64 || len < 13 || (text[10] != ' ' && text[10] != 'T') || two_digits(text + 11) < 0))
+	if (len > 10 && (text[4] != '-' || !is_time(text + 10, len - 10)))
 		return 0;
 	month = two_digits(text + 4 + width);
 	day = two_digits(text + 6 + 2 * width);
