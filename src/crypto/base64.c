@@ -3,27 +3,31 @@
  *		Base64 (RFC 4648), canonical forms only: no white space, the padding of
  *		the form and no other, trailing bits zero (section 3.5).
  */
+#include <string.h>
+
 #include "crypto/internal.h"
 
 #define NOT_A_DIGIT 0xff
 
 static const char url_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/* Returns the value of one digit, or NOT_A_DIGIT. */
-static unsigned char
-digit_value(CimsBase64 form, char c)
+/* Returns the values of all characters in a form, made at the first call. */
+static const unsigned char *
+digit_values(CimsBase64 form)
 {
-	if (c >= 'A' && c <= 'Z')
-		return (unsigned char) (c - 'A');
-	if (c >= 'a' && c <= 'z')
-		return (unsigned char) (c - 'a' + 26);
-	if (c >= '0' && c <= '9')
-		return (unsigned char) (c - '0' + 52);
-	if (c == (form == CIMS_BASE64_URL ? '-' : '+'))
-		return 62;
-	if (c == (form == CIMS_BASE64_URL ? '_' : '/'))
-		return 63;
-	return NOT_A_DIGIT;
+	static unsigned char values[2][256];
+	static bool made;
+
+	if (!made)
+	{
+		memset(values, NOT_A_DIGIT, sizeof(values));
+		for (unsigned char i = 0; i < 62; i++)
+			values[0][(unsigned char) url_digits[i]] = values[1][(unsigned char) url_digits[i]] = i;
+		values[CIMS_BASE64_STANDARD]['+'] = values[CIMS_BASE64_URL]['-'] = 62;
+		values[CIMS_BASE64_STANDARD]['/'] = values[CIMS_BASE64_URL]['_'] = 63;
+		made = true;
+	}
+	return values[form];
 }
 
 /* Encodes in by section 5 without padding; returns the number of characters written. */
@@ -58,8 +62,9 @@ cims_base64url_encode(CimsBytes in, char *out)
 bool
 cims_base64_decode(CimsBase64 form, const char *text, size_t len, unsigned char *out, size_t *out_len)
 {
+	const unsigned char *values = digit_values(form);
+	unsigned char seen = 0;
 	uint32_t bits = 0;
-	int n_bits = 0;
 	size_t n = 0;
 
 	if (form == CIMS_BASE64_STANDARD)
@@ -73,19 +78,14 @@ cims_base64_decode(CimsBase64 form, const char *text, size_t len, unsigned char 
 		return false;
 	for (size_t i = 0; i < len; i++)
 	{
-		unsigned char value = digit_value(form, text[i]);
+		unsigned char value = values[(unsigned char) text[i]];
 
-		if (value == NOT_A_DIGIT)
-			return false;
-		bits = bits << 6 | value;
-		n_bits += 6;
-		if (n_bits >= 8)
-		{
-			n_bits -= 8;
-			out[n++] = (unsigned char) (bits >> n_bits);
-			bits &= ((uint32_t) 1 << n_bits) - 1;
-		}
+		seen |= value;
+		bits = bits << 6 | (value & 63);
+		if (i % 4 != 0)
+			out[n++] = (unsigned char) (bits >> (6 - 2 * (i % 4)));
 	}
 	*out_len = n;
-	return bits == 0;
+	/* no value has the top bit but NOT_A_DIGIT; the bits left over are canonical where they are zero */
+	return seen < 64 && (len % 4 == 0 || (bits & (len % 4 == 2 ? 0x0f : 0x03)) == 0);
 }

@@ -37,7 +37,7 @@ extern bool cims_cipher_update(EVP_CIPHER_CTX *ctx, unsigned char *out, const un
 /* selftest.c: known-answer tests of every algorithm at hand; true where all pass */
 extern bool cims_crypto_self_test(void);
 
-/* random.c: a number that changes when the process was forked */
+/* process.c: a number that is never 0, stays the same in a process and differs from its parent's */
 extern uint64_t cims_process_generation(void);
 
 /* gcm.c: AES-256-GCM with 96-bit nonce and 128-bit tag (NIST SP 800-38D) on a keyed context */

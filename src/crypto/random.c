@@ -3,12 +3,11 @@
  *		Cryptographic randomness from a pool filled 4 KiB at a time.
  *
  * A call of RAND_bytes costs most of a microsecond whatever its length.  Bytes
- * are wiped from the pool as they are handed out, and the pool is dropped when
- * the process id changes, so that a forked child never repeats its parent's.
+ * are wiped from the pool as they are handed out, and the pool is dropped after
+ * a fork, so that a child never repeats its parent's.
  */
 #include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/rand.h>
 
@@ -19,13 +18,6 @@
 static unsigned char pool[POOL_LEN];
 static size_t pool_used = POOL_LEN;
 static uint64_t pool_generation;
-
-/* Tells one process of a fork from the other. */
-uint64_t
-cims_process_generation(void)
-{
-	return (uint64_t) getpid();
-}
 
 /* Fills out from OpenSSL itself, or wipes it. */
 static CimsCryptoStatus

@@ -181,7 +181,7 @@ key_sealing(CimsXaes *xaes, Sealing *sealing, const unsigned char *prefix)
 CimsCryptoStatus
 cims_xaes_seal(CimsXaes *xaes, CimsBytes aad, const unsigned char *nonce, CimsBytes plain, unsigned char *out)
 {
-	bool of_batch = xaes->batch_left < BATCH_VALUES && memcmp(nonce, xaes->batch.prefix, CIMS_XAES_PREFIX_LEN) == 0;
+	bool of_batch = memcmp(nonce, xaes->batch.prefix, CIMS_XAES_PREFIX_LEN) == 0;
 	Sealing *sealing = of_batch ? &xaes->batch : &xaes->spare;
 
 	if (!key_sealing(xaes, sealing, nonce))
