@@ -1,6 +1,6 @@
 EXTENSION    = cims
 EXTVERSION  := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
-PARTS        = crypto mask base keyring types
+PARTS        = crypto mask gram base keyring types
 MODULE_big   = $(EXTENSION)
 OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c $(PARTS:%=src/%/*.c))))
 PG_CPPFLAGS  = -I$(srcdir)/src
