@@ -24,4 +24,18 @@
 #define cims_vacuum_delay_point() vacuum_delay_point()
 #endif
 
+/* storage/procsignal.h: a backend whose number is not known */
+#if PG_VERSION_NUM >= 170000
+#define CIMS_NO_BACKEND INVALID_PROC_NUMBER
+#else
+#define CIMS_NO_BACKEND InvalidBackendId
+#endif
+
+/* utils/backend_status.h */
+#if PG_VERSION_NUM >= 160000
+#define cims_compat_local_beentry(index) pgstat_get_local_beentry_by_index(index)
+#else
+#define cims_compat_local_beentry(index) pgstat_fetch_stat_local_beentry(index)
+#endif
+
 #endif

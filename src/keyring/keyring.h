@@ -15,9 +15,9 @@
 typedef enum CimsLevel
 {
 	CIMS_LEVEL_NONE = 0, /* the sealed form */
-	CIMS_LEVEL_MASK,	 /* the masked form */
-	CIMS_LEVEL_SEARCH,	 /* the masked form, and equality */
-	CIMS_LEVEL_REVEAL	 /* everything */
+	CIMS_LEVEL_MASK,     /* the masked form */
+	CIMS_LEVEL_SEARCH,   /* the masked form, and equality */
+	CIMS_LEVEL_REVEAL    /* everything */
 } CimsLevel;
 
 /* The normal form under which values of a class are equal. */
@@ -64,10 +64,10 @@ typedef enum CimsKeyStatus
 {
 	CIMS_KEYS_OK = 0,
 	CIMS_KEYS_NOT_INITIALISED, /* cims.init() has not run here */
-	CIMS_KEYS_LOCKED,		   /* cims.lock() */
-	CIMS_KEYS_NO_MASTER,	   /* neither setting given, or unreadable */
-	CIMS_KEYS_WRONG_MASTER,	   /* the check value does not match */
-	CIMS_KEYS_NO_VERSION,	   /* no such class or version */
+	CIMS_KEYS_LOCKED,          /* cims.lock() */
+	CIMS_KEYS_NO_MASTER,       /* neither setting given, or unreadable */
+	CIMS_KEYS_WRONG_MASTER,    /* the check value does not match */
+	CIMS_KEYS_NO_VERSION,      /* no such class or version */
 	CIMS_KEYS_DISABLED,
 	CIMS_KEYS_DESTROYED,
 	CIMS_KEYS_DAMAGED /* the wrapped key does not unwrap */
@@ -91,16 +91,16 @@ extern void cims_keyring_error(CimsKeyStatus status, int32 class_id, uint32 vers
 /* keyring.c: the search key's derived contexts; the token scheme of this database */
 typedef enum CimsSearchUse
 {
-	CIMS_SEARCH_TOKEN = 0,	/* equality tokens: HKDF label "cims token" */
-	CIMS_SEARCH_NGRAM,		/* n-gram tokens: "cims ngram" */
-	CIMS_SEARCH_LITERAL		/* nonces of literals in class default: "cims literal" */
+	CIMS_SEARCH_TOKEN = 0, /* equality tokens: HKDF label "cims token" */
+	CIMS_SEARCH_NGRAM,     /* n-gram tokens: "cims ngram" */
+	CIMS_SEARCH_LITERAL    /* nonces of literals in class default: "cims literal" */
 } CimsSearchUse;
 #define CIMS_SEARCH_USES 3
 extern CimsKeyStatus cims_search_mac(CimsSearchUse use, CimsMac **mac, CimsTokenScheme *scheme);
 
 /* grant.c */
-extern CimsLevel cims_class_level(int32 class_id);	  /* of the current role, at this statement */
-extern CimsLevel cims_class_level_any(void);		  /* the highest on any class: the level on "default" */
+extern CimsLevel cims_class_level(int32 class_id); /* of the current role, at this statement */
+extern CimsLevel cims_class_level_any(void);       /* the highest on any class: the level on "default" */
 extern const char *cims_level_name(CimsLevel level);
 
 #endif

@@ -1,0 +1,491 @@
+-- The keyring: master key, classes of customer data, data keys, search key, grants on classes
+
+-- A reference to a role: an OID in rows, a name in dumps
+CREATE TYPE cims.role_ref;
+
+CREATE FUNCTION cims.role_ref_in(cstring) RETURNS cims.role_ref
+	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_role_ref_in';
+COMMENT ON FUNCTION cims.role_ref_in(cstring) IS 'input of cims.role_ref: public, -, or the name of a role; warns of a name that is no role''s';
+
+CREATE FUNCTION cims.role_ref_out(cims.role_ref) RETURNS cstring
+	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_role_ref_out';
+COMMENT ON FUNCTION cims.role_ref_out(cims.role_ref) IS 'output of cims.role_ref';
+
+CREATE FUNCTION cims.role_ref_recv(internal) RETURNS cims.role_ref
+	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_role_ref_recv';
+COMMENT ON FUNCTION cims.role_ref_recv(internal) IS 'binary input of cims.role_ref';
+
+CREATE FUNCTION cims.role_ref_send(cims.role_ref) RETURNS bytea
+	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_role_ref_send';
+COMMENT ON FUNCTION cims.role_ref_send(cims.role_ref) IS 'binary output of cims.role_ref';
+
+CREATE TYPE cims.role_ref (
+	INPUT = cims.role_ref_in,
+	OUTPUT = cims.role_ref_out,
+	RECEIVE = cims.role_ref_recv,
+	SEND = cims.role_ref_send,
+	LIKE = pg_catalog.oid
+);
+COMMENT ON TYPE cims.role_ref IS 'a role, public, or - (nobody); printed as the role''s name of today';
+
+CREATE CAST (cims.role_ref AS oid) WITHOUT FUNCTION AS IMPLICIT;
+COMMENT ON CAST (cims.role_ref AS oid) IS 'the role''s OID';
+CREATE CAST (oid AS cims.role_ref) WITHOUT FUNCTION AS ASSIGNMENT;
+COMMENT ON CAST (oid AS cims.role_ref) IS 'a reference to the role with this OID';
+
+-- Helpers of the tables' checks
+CREATE FUNCTION cims.class_id(name text) RETURNS int
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_class_id';
+COMMENT ON FUNCTION cims.class_id(text) IS 'the number that stands for a class in sealed values: 31 bits of a hash of its name';
+
+CREATE FUNCTION cims.is_mask(mask text) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_is_mask';
+COMMENT ON FUNCTION cims.is_mask(text) IS 'true for the specification of a mask, an error that says what is wrong for anything else';
+
+-- Tables
+CREATE TABLE cims.keyring (
+	id uuid NOT NULL,
+	hash text NOT NULL CHECK (hash IN ('sha256', 'sm3')),
+	master_key_id int NOT NULL CHECK (master_key_id > 0),
+	check_value bytea NOT NULL,
+	search_key bytea NOT NULL,
+	created timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+CREATE UNIQUE INDEX keyring_one_row ON cims.keyring ((true));
+COMMENT ON TABLE cims.keyring IS 'the keyring of this database: one row, made by cims.init()';
+COMMENT ON COLUMN cims.keyring.id IS 'bound into every wrapped key';
+COMMENT ON COLUMN cims.keyring.hash IS 'hash of tokens, wrapping and derivation: sha256 or sm3';
+COMMENT ON COLUMN cims.keyring.master_key_id IS 'number of the master key that wraps the keys';
+COMMENT ON COLUMN cims.keyring.check_value IS 'tells a wrong master key before anything is unwrapped';
+COMMENT ON COLUMN cims.keyring.search_key IS 'the search key, wrapped by the master key';
+COMMENT ON COLUMN cims.keyring.created IS 'when cims.init() made the keyring';
+
+CREATE TABLE cims.class (
+	id int PRIMARY KEY CHECK (id > 0),
+	name text NOT NULL UNIQUE,
+	level int NOT NULL CHECK (level BETWEEN 1 AND 4),
+	suite text NOT NULL CHECK (suite IN ('xaes-256-gcm', 'sm4-ctr-hmac-sm3')),
+	equality boolean NOT NULL,
+	mask text NOT NULL CHECK (cims.is_mask(mask)),
+	normal_form text CHECK (normal_form = 'lower'),
+	max_length int CHECK (max_length > 0),
+	"precision" int CHECK ("precision" BETWEEN 1 AND 1000),
+	scale int CHECK (scale BETWEEN -1000 AND 1000),
+	created timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CHECK (id = cims.class_id(name)),
+	CHECK (scale IS NULL OR "precision" IS NOT NULL)
+);
+COMMENT ON TABLE cims.class IS 'classes of customer data; changed by cims.create_class, cims.alter_class and cims.drop_class';
+COMMENT ON COLUMN cims.class.id IS 'the number that stands for the class in sealed values and type modifiers: cims.class_id(name)';
+COMMENT ON COLUMN cims.class.name IS 'lower-case letters, digits and underscores, up to 63';
+COMMENT ON COLUMN cims.class.level IS 'sensitivity, 1 to 4';
+COMMENT ON COLUMN cims.class.suite IS 'suite of data keys to come; each data key keeps its own';
+COMMENT ON COLUMN cims.class.equality IS 'values carry a token by which equal ones are found; whoever reads the disk sees which are equal';
+COMMENT ON COLUMN cims.class.mask IS 'what roles with level mask or search see';
+COMMENT ON COLUMN cims.class.normal_form IS 'lower: values are equal without regard to upper and lower case';
+COMMENT ON COLUMN cims.class.max_length IS 'most characters of a text, most bytes of a bytea';
+COMMENT ON COLUMN cims.class."precision" IS 'most digits of a number';
+COMMENT ON COLUMN cims.class.scale IS 'digits of a number after the point';
+COMMENT ON COLUMN cims.class.created IS 'when the class was made';
+
+CREATE TABLE cims.data_key (
+	class_id int NOT NULL REFERENCES cims.class,
+	version int NOT NULL CHECK (version > 0),
+	state text NOT NULL CHECK (state IN ('active', 'decrypt_only', 'disabled', 'destroyed')),
+	suite text NOT NULL CHECK (suite IN ('xaes-256-gcm', 'sm4-ctr-hmac-sm3')),
+	wrapped bytea,
+	master_key_id int NOT NULL CHECK (master_key_id > 0),
+	created timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	changed timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	reason text,
+	PRIMARY KEY (class_id, version),
+	CHECK ((wrapped IS NULL) = (state = 'destroyed'))
+);
+CREATE UNIQUE INDEX data_key_one_active ON cims.data_key (class_id) WHERE state = 'active';
+COMMENT ON TABLE cims.data_key IS 'data keys of the classes, wrapped by the master key';
+COMMENT ON COLUMN cims.data_key.class_id IS 'the class';
+COMMENT ON COLUMN cims.data_key.version IS 'counts from 1; stands in each sealed value';
+COMMENT ON COLUMN cims.data_key.state IS 'active: seals and reveals; decrypt_only: reveals; disabled: does neither for now; destroyed: for ever';
+COMMENT ON COLUMN cims.data_key.suite IS 'the suite that the key is used with';
+COMMENT ON COLUMN cims.data_key.wrapped IS 'the key, wrapped by the master key; NULL once it is destroyed';
+COMMENT ON COLUMN cims.data_key.master_key_id IS 'number of the master key that wraps it';
+COMMENT ON COLUMN cims.data_key.created IS 'when the key was made';
+COMMENT ON COLUMN cims.data_key.changed IS 'when the state last changed';
+COMMENT ON COLUMN cims.data_key.reason IS 'why the state last changed, as told';
+
+CREATE TABLE cims.class_grant_entry (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	class_id int NOT NULL REFERENCES cims.class,
+	grantee cims.role_ref NOT NULL,
+	level text NOT NULL CHECK (level IN ('mask', 'search', 'reveal')),
+	valid tstzrange NOT NULL DEFAULT '(,)',
+	reason text,
+	grantor text NOT NULL,
+	granted timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+CREATE UNIQUE INDEX class_grant_entry_class_grantee ON cims.class_grant_entry (class_id, (grantee::oid))
+	WHERE grantee::oid <> 1;
+COMMENT ON TABLE cims.class_grant_entry IS 'grants on classes; changed by cims.grant_class and cims.revoke_class, shown by cims.class_grant';
+COMMENT ON COLUMN cims.class_grant_entry.id IS 'number of the grant';
+COMMENT ON COLUMN cims.class_grant_entry.class_id IS 'the class';
+COMMENT ON COLUMN cims.class_grant_entry.grantee IS 'the role that holds the grant, and whoever has its privileges';
+COMMENT ON COLUMN cims.class_grant_entry.level IS 'mask, search or reveal';
+COMMENT ON COLUMN cims.class_grant_entry.valid IS 'when the grant holds';
+COMMENT ON COLUMN cims.class_grant_entry.reason IS 'why it was given, as told';
+COMMENT ON COLUMN cims.class_grant_entry.grantor IS 'the session''s role that gave it';
+COMMENT ON COLUMN cims.class_grant_entry.granted IS 'when it was given';
+
+REVOKE ALL ON cims.keyring, cims.class, cims.data_key, cims.class_grant_entry FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('cims.keyring', '');
+SELECT pg_catalog.pg_extension_config_dump('cims.class', '');
+SELECT pg_catalog.pg_extension_config_dump('cims.data_key', '');
+-- a grant to a role that is gone would only bring a warning at the restore
+SELECT pg_catalog.pg_extension_config_dump('cims.class_grant_entry',
+	'WHERE grantee::pg_catalog.oid OPERATOR(pg_catalog.=) 0 OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) grantee::pg_catalog.oid)');
+SELECT pg_catalog.pg_extension_config_dump('cims.class_grant_entry_id_seq', '');
+
+CREATE FUNCTION cims.keyring_changed() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'cims_keyring_changed';
+COMMENT ON FUNCTION cims.keyring_changed() IS 'tells every backend that a key, a class or a grant has changed';
+REVOKE ALL ON FUNCTION cims.keyring_changed() FROM PUBLIC;
+
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cims.keyring
+	FOR EACH STATEMENT EXECUTE FUNCTION cims.keyring_changed();
+ALTER TABLE cims.keyring ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON cims.keyring IS 'tells every backend';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cims.class
+	FOR EACH STATEMENT EXECUTE FUNCTION cims.keyring_changed();
+ALTER TABLE cims.class ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON cims.class IS 'tells every backend';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cims.data_key
+	FOR EACH STATEMENT EXECUTE FUNCTION cims.keyring_changed();
+ALTER TABLE cims.data_key ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON cims.data_key IS 'tells every backend';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cims.class_grant_entry
+	FOR EACH STATEMENT EXECUTE FUNCTION cims.keyring_changed();
+ALTER TABLE cims.class_grant_entry ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON cims.class_grant_entry IS 'tells every backend';
+
+-- Keys are made and wrapped in C
+CREATE FUNCTION cims.make_search_key(id uuid, hash text, master_key_id int, OUT check_value bytea, OUT search_key bytea)
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_make_search_key';
+COMMENT ON FUNCTION cims.make_search_key(uuid, text, int) IS 'check value and wrapped search key of a new keyring; part of cims.init()';
+REVOKE ALL ON FUNCTION cims.make_search_key(uuid, text, int) FROM PUBLIC;
+
+CREATE FUNCTION cims.make_data_key(class_id int, version int) RETURNS bytea
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_make_data_key';
+COMMENT ON FUNCTION cims.make_data_key(int, int) IS 'a new data key, wrapped; part of cims.create_class() and cims.rotate_key()';
+REVOKE ALL ON FUNCTION cims.make_data_key(int, int) FROM PUBLIC;
+
+CREATE FUNCTION cims.rewrap_keys(new_id int) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_rewrap_keys';
+COMMENT ON FUNCTION cims.rewrap_keys(int) IS 'wraps every key under another master key; part of cims.rotate_master_key()';
+REVOKE ALL ON FUNCTION cims.rewrap_keys(int) FROM PUBLIC;
+
+CREATE FUNCTION cims.values_sealed(class_id int, version int) RETURNS bigint
+	LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_values_sealed';
+COMMENT ON FUNCTION cims.values_sealed(int, int) IS 'how many values a data key has sealed since the server started; NULL where that is not known';
+REVOKE ALL ON FUNCTION cims.values_sealed(int, int) FROM PUBLIC;
+
+-- Lock and unlock
+CREATE FUNCTION cims.lock() RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_lock';
+COMMENT ON FUNCTION cims.lock() IS 'emergency: forgets every key in the whole cluster at once, not undone by a rollback, until cims.unlock() or a restart of the server';
+REVOKE ALL ON FUNCTION cims.lock() FROM PUBLIC;
+
+CREATE FUNCTION cims.unlock() RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_unlock';
+COMMENT ON FUNCTION cims.unlock() IS 'reads the master key again and allows its use; stays locked where the key cannot be read';
+REVOKE ALL ON FUNCTION cims.unlock() FROM PUBLIC;
+
+-- Find a class, or say which there are
+CREATE FUNCTION cims.require_class(class text) RETURNS int
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found_id int := (SELECT c.id FROM cims.class c WHERE c.name = class);
+BEGIN
+	IF found_id IS NULL THEN
+		RAISE EXCEPTION 'class "%" does not exist', class
+			USING ERRCODE = 'undefined_object',
+				  HINT = coalesce('Classes are ' || (SELECT string_agg(c.name, ', ' ORDER BY c.name) FROM cims.class c) || '.',
+								  'There are none before cims.init() has run.');
+	END IF;
+	RETURN found_id;
+END
+$$;
+COMMENT ON FUNCTION cims.require_class(text) IS 'the id of a class, or an error that lists the classes';
+REVOKE ALL ON FUNCTION cims.require_class(text) FROM PUBLIC;
+
+-- Make a class
+CREATE FUNCTION cims.create_class(
+	name text,
+	level int DEFAULT 3,
+	suite text DEFAULT NULL,
+	equality boolean DEFAULT true,
+	mask text DEFAULT 'constant',
+	normal_form text DEFAULT NULL,
+	max_length int DEFAULT NULL,
+	"precision" int DEFAULT NULL,
+	scale int DEFAULT NULL
+) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	new_id int := cims.class_id(name);
+	new_suite text := coalesce(suite, (SELECT c.suite FROM cims.class c WHERE c.name = 'default'), 'xaes-256-gcm');
+	other text := (SELECT c.name FROM cims.class c WHERE c.id = new_id);
+BEGIN
+	IF name IS NULL OR level IS NULL OR equality IS NULL OR mask IS NULL THEN
+		RAISE EXCEPTION 'name, level, equality and mask of a class must not be null'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF other = name THEN
+		RAISE EXCEPTION 'class "%" already exists', name
+			USING ERRCODE = 'duplicate_object',
+				  HINT = 'Change it by cims.alter_class().';
+	ELSIF other IS NOT NULL THEN
+		RAISE EXCEPTION 'class "%" has the same number as class "%"', name, other
+			USING ERRCODE = 'duplicate_object',
+				  DETAIL = 'The number of a class is a hash of its name.',
+				  HINT = 'Choose another name.';
+	END IF;
+	INSERT INTO cims.class (id, name, level, suite, equality, mask, normal_form, max_length, "precision", scale)
+		VALUES (new_id, name, level, new_suite, equality, mask, normal_form, max_length, "precision", scale);
+	INSERT INTO cims.data_key (class_id, version, state, suite, wrapped, master_key_id)
+		SELECT new_id, 1, 'active', new_suite, cims.make_data_key(new_id, 1), k.master_key_id FROM cims.keyring k;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'the keyring of this database is not initialised'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'A superuser sets it up once by "SELECT cims.init()".';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.create_class(text, int, text, boolean, text, text, int, int, int) IS
+	'makes a class of customer data and its first data key: sensitivity level 1 to 4, suite (that of class default unless told), whether equal values are to be found, mask, normal form (lower or null), limits of length, precision and scale';
+REVOKE ALL ON FUNCTION cims.create_class(text, int, text, boolean, text, text, int, int, int) FROM PUBLIC;
+
+-- Begin
+CREATE FUNCTION cims.init(
+	hash text DEFAULT 'sha256',
+	master_key_id int DEFAULT 1,
+	suite text DEFAULT 'xaes-256-gcm'
+) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	new_id uuid := gen_random_uuid();
+BEGIN
+	IF hash IS NULL OR hash NOT IN ('sha256', 'sm3') THEN
+		RAISE EXCEPTION 'unknown hash "%"', hash
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Hashes are sha256 and sm3.';
+	END IF;
+	IF suite IS NULL OR suite NOT IN ('xaes-256-gcm', 'sm4-ctr-hmac-sm3') THEN
+		RAISE EXCEPTION 'unknown suite "%"', suite
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Suites are xaes-256-gcm and sm4-ctr-hmac-sm3.';
+	END IF;
+	IF master_key_id IS NULL OR master_key_id <= 0 THEN
+		RAISE EXCEPTION 'the number of a master key must be greater than 0'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	LOCK TABLE cims.keyring IN SHARE ROW EXCLUSIVE MODE;
+	IF EXISTS (SELECT FROM cims.keyring) THEN
+		RAISE EXCEPTION 'the keyring of this database is already initialised'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Data keys are changed by cims.rotate_key(), the master key by cims.rotate_master_key().';
+	END IF;
+
+	INSERT INTO cims.keyring (id, hash, master_key_id, check_value, search_key)
+		SELECT new_id, hash, master_key_id, k.check_value, k.search_key
+		FROM cims.make_search_key(new_id, hash, master_key_id) k;
+
+	PERFORM cims.create_class('default', 4, suite);
+	PERFORM cims.create_class(c.name, c.level, suite, c.equality, c.mask, c.normal_form)
+	FROM (VALUES
+		('name', 2, true, 'name', NULL),
+		('phone', 3, true, 'phone', NULL),
+		('landline', 2, true, 'landline', NULL),
+		('email', 3, true, 'email', 'lower'),
+		('id_card', 4, true, 'id_card', NULL),
+		('passport', 4, true, 'passport', NULL),
+		('bank_card', 4, true, 'bank_card', NULL),
+		('address', 3, true, 'address', NULL),
+		('birth_date', 3, true, 'year', NULL),
+		('plate', 2, true, 'plate', NULL),
+		('ip', 2, true, 'ip', NULL),
+		('uscc', 1, true, 'uscc', NULL),
+		('amount', 3, true, 'constant', NULL),
+		('number', 2, true, 'constant', NULL),
+		('document', 3, false, 'constant', NULL),
+		('binary', 3, false, 'constant', NULL),
+		('note', 3, false, 'constant', NULL)
+	) AS c (name, level, equality, mask, normal_form);
+END
+$$;
+COMMENT ON FUNCTION cims.init(text, int, text) IS
+	'sets up the keyring of this database, once: search key, standard classes, their first data keys; hash (sha256 or sm3) of tokens and wrapping, number of the master key, suite of the standard classes';
+REVOKE ALL ON FUNCTION cims.init(text, int, text) FROM PUBLIC;
+
+-- Data keys
+CREATE FUNCTION cims.rotate_key(class text) RETURNS int
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	the_class cims.class;
+	new_version int;
+BEGIN
+	PERFORM cims.require_class(class);
+	SELECT * INTO the_class FROM cims.class c WHERE c.name = class FOR NO KEY UPDATE;
+	new_version := (SELECT max(k.version) + 1 FROM cims.data_key k WHERE k.class_id = the_class.id);
+	UPDATE cims.data_key k SET state = 'decrypt_only', changed = now(), reason = 'rotated'
+		WHERE k.class_id = the_class.id AND k.state = 'active';
+	INSERT INTO cims.data_key (class_id, version, state, suite, wrapped, master_key_id)
+		SELECT the_class.id, new_version, 'active', the_class.suite,
+			cims.make_data_key(the_class.id, new_version), k.master_key_id
+		FROM cims.keyring k;
+	RETURN new_version;
+END
+$$;
+COMMENT ON FUNCTION cims.rotate_key(text) IS
+	'makes a new version of a class''s data key, which seals from now on, and returns its number; the one before goes on revealing';
+REVOKE ALL ON FUNCTION cims.rotate_key(text) FROM PUBLIC;
+
+CREATE FUNCTION cims.rotate_master_key(new_id int) RETURNS void
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF new_id <= 0 THEN
+		RAISE EXCEPTION 'the number of a master key must be greater than 0'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	LOCK TABLE cims.keyring, cims.data_key IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM cims.rewrap_keys(new_id);
+END
+$$;
+COMMENT ON FUNCTION cims.rotate_master_key(int) IS
+	'wraps every key of this database under the master key with another number, which the file or command must give; no value is touched';
+REVOKE ALL ON FUNCTION cims.rotate_master_key(int) FROM PUBLIC;
+
+-- Grants on classes
+CREATE FUNCTION cims.grant_class(
+	class text,
+	role name,
+	level text,
+	valid tstzrange DEFAULT '(,)',
+	reason text DEFAULT NULL
+) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	the_class int;
+	the_role oid;
+BEGIN
+	IF class IS NULL OR role IS NULL OR level IS NULL OR valid IS NULL THEN
+		RAISE EXCEPTION 'class, role, level and valid of a grant must not be null'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	the_class := cims.require_class(class);
+	the_role := CASE WHEN role = 'public' THEN 0 ELSE (SELECT r.oid FROM pg_roles r WHERE r.rolname = role) END;
+	IF the_role IS NULL THEN
+		RAISE EXCEPTION 'role "%" does not exist', role
+			USING ERRCODE = 'undefined_object',
+				  HINT = 'Give the name as it stands in pg_roles, or public for every role.';
+	END IF;
+	IF level NOT IN ('mask', 'search', 'reveal') THEN
+		RAISE EXCEPTION 'unknown level "%"', level
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Levels are mask, search and reveal; to take a grant back use cims.revoke_class().';
+	END IF;
+	IF isempty(valid) THEN
+		RAISE EXCEPTION 'the range of time of a grant must not be empty'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+
+	PERFORM FROM cims.class c WHERE c.id = the_class FOR NO KEY UPDATE;
+	DELETE FROM cims.class_grant_entry e WHERE e.class_id = the_class AND e.grantee::oid = the_role;
+	INSERT INTO cims.class_grant_entry (class_id, grantee, level, valid, reason, grantor)
+		VALUES (the_class, the_role, level, valid, reason, session_user);
+END
+$$;
+COMMENT ON FUNCTION cims.grant_class(text, name, text, tstzrange, text) IS
+	'gives a role (or public) a level on a class: mask, search or reveal, within a range of time; takes the place of an earlier grant; counts once it has committed';
+REVOKE ALL ON FUNCTION cims.grant_class(text, name, text, tstzrange, text) FROM PUBLIC;
+
+CREATE FUNCTION cims.revoke_class(class text, role name) RETURNS void
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	the_class int := cims.require_class(class);
+	the_role oid := CASE WHEN role = 'public' THEN 0 ELSE (SELECT r.oid FROM pg_roles r WHERE r.rolname = role) END;
+BEGIN
+	IF the_role IS NULL THEN
+		RAISE EXCEPTION 'role "%" does not exist', role
+			USING ERRCODE = 'undefined_object',
+				  HINT = 'Give the name as it stands in pg_roles, or public for every role.';
+	END IF;
+	DELETE FROM cims.class_grant_entry e WHERE e.class_id = the_class AND e.grantee::oid = the_role;
+	IF NOT FOUND THEN
+		RAISE NOTICE 'role "%" holds no grant on class "%"', role, class;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.revoke_class(text, name) IS
+	'takes back what a role (or public) was granted on a class; takes effect in this transaction already';
+REVOKE ALL ON FUNCTION cims.revoke_class(text, name) FROM PUBLIC;
+
+-- Views
+CREATE VIEW cims.data_class AS
+	SELECT c.name, c.level, c.suite, c.equality, c.mask, c.normal_form, c.max_length, c."precision", c.scale
+	FROM cims.class c;
+COMMENT ON VIEW cims.data_class IS 'the classes of customer data of this database; open to every role';
+COMMENT ON COLUMN cims.data_class.name IS 'name of the class, the type modifier of its columns';
+COMMENT ON COLUMN cims.data_class.level IS 'sensitivity, 1 to 4';
+COMMENT ON COLUMN cims.data_class.suite IS 'suite of data keys to come';
+COMMENT ON COLUMN cims.data_class.equality IS 'whether equal values are found by a token';
+COMMENT ON COLUMN cims.data_class.mask IS 'what roles with level mask or search see';
+COMMENT ON COLUMN cims.data_class.normal_form IS 'lower: values are equal without regard to upper and lower case';
+COMMENT ON COLUMN cims.data_class.max_length IS 'most characters of a text, most bytes of a bytea';
+COMMENT ON COLUMN cims.data_class."precision" IS 'most digits of a number';
+COMMENT ON COLUMN cims.data_class.scale IS 'digits of a number after the point';
+REVOKE ALL ON cims.data_class FROM PUBLIC;
+GRANT SELECT ON cims.data_class TO PUBLIC;
+
+CREATE VIEW cims.class_grant AS
+	SELECT c.name AS class, e.grantee AS role, e.level, e.valid,
+		e.valid @> pg_catalog.statement_timestamp() AS in_force, e.reason, e.grantor, e.granted
+	FROM cims.class_grant_entry e JOIN cims.class c ON c.id = e.class_id;
+COMMENT ON VIEW cims.class_grant IS 'who holds what level on which class; open to pg_monitor';
+COMMENT ON COLUMN cims.class_grant.class IS 'name of the class';
+COMMENT ON COLUMN cims.class_grant.role IS 'the role, public, or - for a role that is gone';
+COMMENT ON COLUMN cims.class_grant.level IS 'mask, search or reveal';
+COMMENT ON COLUMN cims.class_grant.valid IS 'when the grant holds';
+COMMENT ON COLUMN cims.class_grant.in_force IS 'whether it holds now';
+COMMENT ON COLUMN cims.class_grant.reason IS 'why it was given, as told';
+COMMENT ON COLUMN cims.class_grant.grantor IS 'the session''s role that gave it';
+COMMENT ON COLUMN cims.class_grant.granted IS 'when it was given';
+REVOKE ALL ON cims.class_grant FROM PUBLIC;
+GRANT SELECT ON cims.class_grant TO pg_monitor;
+
+CREATE VIEW cims.key_status AS
+	SELECT c.name AS class, k.version, k.state, k.suite, k.master_key_id, k.created, k.changed, k.reason,
+		cims.values_sealed(k.class_id, k.version) AS values_sealed
+	FROM cims.data_key k JOIN cims.class c ON c.id = k.class_id;
+COMMENT ON VIEW cims.key_status IS 'the data keys of this database, without the keys; open to pg_monitor';
+COMMENT ON COLUMN cims.key_status.class IS 'name of the class';
+COMMENT ON COLUMN cims.key_status.version IS 'version of its data key';
+COMMENT ON COLUMN cims.key_status.state IS 'active, decrypt_only, disabled or destroyed';
+COMMENT ON COLUMN cims.key_status.suite IS 'the suite that the key is used with';
+COMMENT ON COLUMN cims.key_status.master_key_id IS 'number of the master key that wraps it';
+COMMENT ON COLUMN cims.key_status.created IS 'when the key was made';
+COMMENT ON COLUMN cims.key_status.changed IS 'when the state last changed';
+COMMENT ON COLUMN cims.key_status.reason IS 'why the state last changed, as told';
+COMMENT ON COLUMN cims.key_status.values_sealed IS 'values sealed since the server started; NULL where not known';
+REVOKE ALL ON cims.key_status FROM PUBLIC;
+GRANT SELECT ON cims.key_status TO pg_monitor;
+GRANT EXECUTE ON FUNCTION cims.values_sealed(int, int) TO pg_monitor;

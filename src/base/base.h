@@ -1,0 +1,54 @@
+/*
+ * base.h
+ *		What every part above the pure ones shares: shared memory, lookup of the
+ *		extension's own tables, errors of the cryptographic core, secrets that
+ *		wipe themselves.
+ */
+#ifndef CIMS_BASE_H
+#define CIMS_BASE_H
+
+#include "access/htup.h"
+#include "access/tupdesc.h"
+#include "storage/lwlock.h"
+
+#include "crypto/crypto.h"
+
+extern void cims_base_init(void); /* from _PG_init, before any other part */
+
+/*
+ * shared.c: one part's shared memory.  Registered from _PG_init; size is asked
+ * for when the server sums its shared memory, startup is called in the
+ * postmaster at the start and again after a crash, with zeroed memory.
+ */
+typedef struct CimsSharedPart
+{
+	const char *name; /* of the area, and of the lock tranche where locks are asked for */
+	Size (*size)(void);
+	int locks;
+	void (*startup)(void *area, LWLockPadded *locks);
+} CimsSharedPart;
+
+#define CIMS_MAX_SHARED_PARTS 8
+extern void cims_shared_register(const CimsSharedPart *part);
+
+/* table.c: a table of the extension by name, InvalidOid where the extension is not created in this database */
+extern Oid cims_table_oid(const char *name);
+
+/*
+ * table.c: calls row for every row of a small table of configuration, as of
+ * now: by a fresh snapshot, without permission checks, in parallel workers and
+ * on standbys alike.  The values are those of the columns in order.
+ */
+typedef void (*CimsRowFunction)(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
+extern void cims_table_scan(Oid table, CimsRowFunction row, void *arg);
+
+/* table.c: copies a text value into a buffer, cut to its size */
+extern void cims_text_copy(Datum value, char *buffer, Size size);
+
+/* error.c: raises unless the status is CIMS_CRYPTO_OK; what completes "could not ..." */
+extern void cims_crypto_check(CimsCryptoStatus status, const char *what);
+
+/* error.c: a secret in the current memory context, wiped when the context is reset or deleted */
+extern CimsSecret *cims_secret_alloc(void);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * table.c
+ *		Look up and read the extension's own small tables.
+ *
+ * Read directly and not by SPI: the values must be at hand inside type input
+ * and output, in parallel workers, on standbys, and for roles that have no
+ * privilege on the tables.  A NULL snapshot makes systable_beginscan take a
+ * new catalog snapshot for each scan of a table that has no system cache, so
+ * that what has committed is seen at once, whatever the isolation level.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/extension.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "base/base.h"
+
+#define EXTENSION_NAME "cims"
+
+/* Find a table of the extension, InvalidOid where the extension is not created in this database. */
+Oid
+cims_table_oid(const char *name)
+{
+	Oid schema = get_namespace_oid(EXTENSION_NAME, true);
+	Oid table;
+
+	/* cheapest first: cached lookups answer where there is no such table */
+	if (!OidIsValid(schema))
+		return InvalidOid;
+	table = get_relname_relid(name, schema);
+	if (!OidIsValid(table))
+		return InvalidOid;
+
+	/* a table that someone else put there is not ours */
+	if (getExtensionOfObject(RelationRelationId, table) != get_extension_oid(EXTENSION_NAME, true))
+		return InvalidOid;
+	return table;
+}
+
+/* Call a function for every row that is visible now. */
+void
+cims_table_scan(Oid table, CimsRowFunction row, void *arg)
+{
+	Relation rel = table_open(table, AccessShareLock);
+	TupleDesc desc = RelationGetDescr(rel);
+	Datum *values = palloc(sizeof(Datum) * desc->natts);
+	bool *nulls = palloc(sizeof(bool) * desc->natts);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		heap_deform_tuple(tuple, desc, values, nulls);
+		row(tuple, values, nulls, arg);
+	}
+
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	pfree(values);
+	pfree(nulls);
+}
+
+/* Copy a text value into a buffer, cut to its size. */
+void
+cims_text_copy(Datum value, char *buffer, Size size)
+{
+	char *string = TextDatumGetCString(value);
+
+	strlcpy(buffer, string, size);
+	pfree(string);
+}
