@@ -14,18 +14,18 @@
 #define ADDRESS_STARS 8   /* stars, whatever the length of what they hide */
 #define AUTONOMOUS_MAX 18 /* characters of the longest name that ends in 自治州, 自治县 or 自治旗 */
 
-/* Provinces by their short names. */
-static const char *const provinces[] = {
-	"北京", "天津", "上海", "重庆", "河北", "山西", "辽宁", "吉林", "黑龙江", "江苏", "浙江", "安徽", "福建", "江西", "山东", "河南", "湖北",
-	"湖南", "广东", "海南", "四川", "贵州", "云南", "陕西", "甘肃", "青海", "台湾", "内蒙古", "广西", "西藏", "宁夏", "新疆", "香港", "澳门"};
+/* The first two characters of the provinces' short names; all differ. */
+static const char provinces[][2 * HAN + 1] = {
+	"北京", "天津", "上海", "重庆", "河北", "山西", "辽宁", "吉林", "黑龙", "江苏", "浙江", "安徽", "福建", "江西", "山东", "河南", "湖北",
+	"湖南", "广东", "海南", "四川", "贵州", "云南", "陕西", "甘肃", "青海", "台湾", "内蒙", "广西", "西藏", "宁夏", "新疆", "香港", "澳门"};
 
 /* What may follow the short name. */
 static const char *const province_endings[] = {"省", "特别行政区", "壮族自治区", "回族自治区", "维吾尔自治区", "自治区"};
 
-/* Endings of names that are no city or county, though they look so. */
-static const char *const false_endings[] = {
-	"小区", "社区", "园区", "校区", "厂区", "院区", "宿舍区", "别墅区", "住宅区", "景区", "库区", "馆区", "苑区", "工业区", "开发区",
-	"商区", "活区", "保税区", "技术区", "超市", "门市", "城市", "都市", "集市", "菜市", "夜市", "花市", "上市", "闹市"};
+/* What stands before 区 or 市 in names that are no county or city, though they look so: 小区, 超市. */
+static const char before_district[] = "小社园校厂院景库馆苑商活";
+static const char before_city[] = "超门城都集菜夜花上闹";
+static const char *const false_districts[] = {"宿舍区", "别墅区", "住宅区", "工业区", "开发区", "保税区", "技术区"};
 
 /* Tells whether text begins with a word. */
 static bool
@@ -45,49 +45,70 @@ ends(const char *start, const char *stop, const char *word)
 	return (size_t) (stop - start) >= n && memcmp(stop - n, word, n) == 0;
 }
 
+/* Tells whether the character at text is in a string of Han characters. */
+static bool
+is_among(const char *text, const char *characters)
+{
+	for (; *characters != '\0'; characters += HAN)
+	{
+		if (memcmp(text, characters, HAN) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Returns what follows a leading province, text itself where there is none. */
 static const char *
 skip_province(const char *text, const char *end)
 {
+	if (end - text < 2 * HAN)
+		return text;
 	for (size_t i = 0; i < sizeof(provinces) / sizeof(provinces[0]); i++)
 	{
-		if (!begins(text, end, provinces[i]))
+		const char *rest = text + 2 * HAN;
+
+		if (memcmp(text, provinces[i], 2 * HAN) != 0)
 			continue;
-		text += strlen(provinces[i]);
+		if (begins(text, end, "黑龙江") || begins(text, end, "内蒙古"))
+			rest += HAN;
 		for (size_t j = 0; j < sizeof(province_endings) / sizeof(province_endings[0]); j++)
 		{
-			if (begins(text, end, province_endings[j]))
-				return text + strlen(province_endings[j]);
+			if (begins(rest, end, province_endings[j]))
+				return rest + strlen(province_endings[j]);
 		}
-		return text;
+		return rest;
 	}
 	return text;
 }
 
-/* Tells whether [start, stop) may be the name of a city or a county by its length in characters and its ending. */
+/*
+ * Tells whether [start, stop), of so many characters, may be the name of a city
+ * or a county by its length and its ending.
+ */
 static bool
 is_place(const char *start, const char *stop, size_t count)
 {
 	if (count < 2)
 		return false;
-	for (size_t i = 0; i < sizeof(false_endings) / sizeof(false_endings[0]); i++)
+	if (ends(start, stop, "州"))
+		return ends(start, stop, "自治州");
+	if (ends(start, stop, "旗"))
+		return count <= 7 || ends(start, stop, "自治旗");
+	if (ends(start, stop, "县"))
+		return count <= 5 || ends(start, stop, "自治县");
+	if (ends(start, stop, "市"))
+		return count <= 5 && !is_among(stop - 2 * HAN, before_city);
+	if (!ends(start, stop, "区"))
+		return count <= 5;
+
+	if (count > 8 || is_among(stop - 2 * HAN, before_district))
+		return false;
+	for (size_t i = 0; i < sizeof(false_districts) / sizeof(false_districts[0]); i++)
 	{
-		if (ends(start, stop, false_endings[i]))
+		if (ends(start, stop, false_districts[i]))
 			return false;
 	}
-	if (ends(start, stop, "自治州") || ends(start, stop, "自治县") || ends(start, stop, "自治旗"))
-		return true;
-	if (ends(start, stop, "州"))
-		return false;
-	if (ends(start, stop, "地区"))
-		return count <= 6;
-	if (ends(start, stop, "族区"))
-		return count <= 8;
-	if (ends(start, stop, "区"))
-		return count <= 4;
-	if (ends(start, stop, "旗"))
-		return count <= 7;
-	return count <= 5;
+	return count <= 4 || (count <= 6 && ends(start, stop, "地区")) || ends(start, stop, "族区");
 }
 
 /*
@@ -110,11 +131,8 @@ skip_place(const char *text, const char *end, const char *endings)
 		if (cims_mask_decode(p, end, &code) != HAN || !cims_mask_is_han(code))
 			return NULL;
 		p += HAN;
-		for (const char *e = endings; *e != '\0'; e += HAN)
-		{
-			if (memcmp(p - HAN, e, HAN) == 0 && is_place(text, p, count))
-				return p;
-		}
+		if (is_among(p - HAN, endings) && is_place(text, p, count))
+			return p;
 	}
 	return NULL;
 }

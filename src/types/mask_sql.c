@@ -4,7 +4,8 @@
  *
  * Masks work on UTF-8.  Values of a database in another encoding are converted
  * both ways; those of SQL_ASCII are taken as they are, and masked whole where
- * they are not valid UTF-8.
+ * they are not valid UTF-8.  No message repeats a specification: who swaps the
+ * arguments would find the value in the server log.
  */
 #include "postgres.h"
 
@@ -52,7 +53,7 @@ parse_spec(const char *spec, int len, CimsMaskRule *rule)
 	if (!cims_mask_parse(utf8, strlen(utf8), rule, &error))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid mask \"%s\"", pnstrdup(spec, pg_mbcliplen(spec, len, NAMEDATALEN))),
+				 errmsg("invalid mask specification"),
 				 errdetail("%s", error),
 				 errhint(KINDS_HINT)));
 	pfree(utf8);
@@ -142,14 +143,14 @@ cims_mask_sql(PG_FUNCTION_ARGS)
 Datum
 cims_mask_sql_partial(PG_FUNCTION_ARGS)
 {
-	char *kind = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	text *kind = PG_GETARG_TEXT_PP(1);
 	char spec[64];
 	CimsMaskRule rule;
 
-	if (strcmp(kind, "partial") != 0)
+	if (VARSIZE_ANY_EXHDR(kind) != strlen("partial") || memcmp(VARDATA_ANY(kind), "partial", strlen("partial")) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("mask \"%s\" takes no counts", pnstrdup(kind, pg_mbcliplen(kind, strlen(kind), NAMEDATALEN))),
+				 errmsg("invalid mask specification"),
 				 errdetail("Only a partial mask takes a prefix and a suffix."),
 				 errhint(KINDS_HINT)));
 	snprintf(spec, sizeof(spec), "partial(%d,%d)", PG_GETARG_INT32(2), PG_GETARG_INT32(3));
