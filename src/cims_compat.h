@@ -11,6 +11,11 @@
 #include "varatt.h"
 #endif
 
+/* before 18 what does not return was marked behind its declaration */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* commands/vacuum.h */
 #if PG_VERSION_NUM >= 170000
 #define cims_statistics_target(stats) ((stats)->attstattarget)

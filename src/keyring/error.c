@@ -8,7 +8,7 @@
 
 static const char *key_name(int32 class_id, uint32 version);
 static uint32 master_key_id(void);
-static void raise_master_error(CimsKeyStatus status) pg_attribute_noreturn();
+pg_noreturn static void raise_master_error(CimsKeyStatus status);
 
 /* Raise the error of a status other than CIMS_KEYS_OK; class_id 0 stands for the search key. */
 void

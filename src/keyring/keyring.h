@@ -6,6 +6,7 @@
 #ifndef CIMS_KEYRING_H
 #define CIMS_KEYRING_H
 
+#include "cims_compat.h"
 #include "crypto/crypto.h"
 #include "mask/mask.h"
 
@@ -86,7 +87,7 @@ extern bool cims_keyring_initialised(void); /* cims.init() has run in this datab
 extern CimsKeyStatus cims_data_key_active(int32 class_id, CimsDataKey **key);
 extern CimsKeyStatus cims_data_key_find(int32 class_id, uint32 version, CimsDataKey **key);
 extern void cims_data_key_count_sealed(CimsDataKey *key); /* one value more, for cims.key_status */
-extern void cims_keyring_error(CimsKeyStatus status, int32 class_id, uint32 version) pg_attribute_noreturn();
+pg_noreturn extern void cims_keyring_error(CimsKeyStatus status, int32 class_id, uint32 version);
 
 /* keyring.c: the search key's derived contexts; the token scheme of this database */
 typedef enum CimsSearchUse
