@@ -123,10 +123,12 @@ test_tampering(int i)
 	for (size_t bit = 0; bit < 8 * (sizeof(bound) + nonce_len + sizeof(sealed)); bit++, tried++)
 	{
 		size_t byte = bit / 8;
-		unsigned char *at = byte < sizeof(bound) ? &bound[byte] : &nonce[byte - sizeof(bound)];
+		unsigned char *at = bound + byte;
 
 		if (byte >= sizeof(bound) + nonce_len)
-			at = &sealed[byte - sizeof(bound) - nonce_len];
+			at = sealed + (byte - sizeof(bound) - nonce_len);
+		else if (byte >= sizeof(bound))
+			at = nonce + (byte - sizeof(bound));
 		*at ^= (unsigned char) (1 << bit % 8);
 		if (!refuses(sealer, header, nonce, value, CIMS_CRYPTO_BAD_TAG))
 			accepted++;
