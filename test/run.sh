@@ -70,9 +70,13 @@ show_failure()
 	found=$(grep -E '^not ok |\.\.\. FAILED|# (SKIP|skip)|error: ' "$logs/$1.log" | head -n 40)
 	[ -n "$found" ] || found=$(tail -n 40 "$logs/$1.log")
 	say "$found"
+	for server_log in log/postmaster.log output_iso/log/postmaster.log
+	do
+		[ ! -f "$server_log" ] || grep -E 'PANIC|terminated by signal|could not load library|FATAL:  (could|cannot)' "$server_log" | head -n 10 || true
+	done
 	for diffs in regression.diffs output_iso/regression.diffs
 	do
-		[ ! -f "$diffs" ] || { say "--- $diffs"; head -n 300 "$diffs"; mv "$diffs" "$logs/$1.diffs"; }
+		[ ! -s "$diffs" ] || { say "--- $diffs"; head -n 300 "$diffs"; mv "$diffs" "$logs/$1.diffs"; }
 	done
 	for leavings in log output_iso/log tmp_check
 	do
