@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "keyring/keyring.h"
+#include "types/types.h"
 
 PG_MODULE_MAGIC;
 
@@ -28,6 +29,7 @@ _PG_init(void)
 
 	cims_base_init();
 	cims_keyring_init();
+	cims_types_init();
 
 	MarkGUCPrefixReserved("cims");
 }

@@ -43,4 +43,24 @@
 #define cims_compat_local_beentry(index) pgstat_fetch_stat_local_beentry(index)
 #endif
 
+/* 16: permission checks moved from range table entries to nodes of their own */
+#if PG_VERSION_NUM >= 160000
+#define CimsPermissionInfo RTEPermissionInfo
+#define CIMS_CHECK_PERMS_FUNCTION(name) name(List *rangeTable, List *permissions, bool ereport_on_violation)
+#define CIMS_CHECK_PERMS_NEXT(next) next(rangeTable, permissions, ereport_on_violation)
+#define CIMS_CHECK_PERMS_LIST permissions
+#else
+#define CimsPermissionInfo RangeTblEntry
+#define CIMS_CHECK_PERMS_FUNCTION(name) name(List *permissions, bool ereport_on_violation)
+#define CIMS_CHECK_PERMS_NEXT(next) next(permissions, ereport_on_violation)
+#define CIMS_CHECK_PERMS_LIST permissions
+#endif
+
+/* 18: SetOp compares columns of both inputs, cmpColIdx instead of dupColIdx */
+#if PG_VERSION_NUM >= 180000
+#define CIMS_SETOP_COLUMNS(setop) ((setop)->cmpColIdx)
+#else
+#define CIMS_SETOP_COLUMNS(setop) ((setop)->dupColIdx)
+#endif
+
 #endif

@@ -3,17 +3,48 @@
  *		The encrypted types: one datum, one core, thin input and output.
  *
  * A value is a varlena whose bytes are the sealed format of crypto/crypto.h.
- * Plaintext is sealed in a form that outlives servers: text in UTF-8, numeric,
- * date, timestamptz in the binary form of their send functions, jsonb as UTF-8 text,
- * bytea as it is.
+ * Plaintext is sealed in a form that outlives servers: text in UTF-8, numeric
+ * in the binary form of numeric_send, date and timestamptz as big-endian
+ * integers (days, microseconds since 2000-01-01), jsonb as UTF-8 text, bytea
+ * as it is.
  */
 #ifndef CIMS_TYPES_H
 #define CIMS_TYPES_H
 
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "cims_compat.h"
 #include "crypto/crypto.h"
 #include "keyring/keyring.h"
+
+#define CIMS_TYPE_COUNT 6
+
+/* types.c: installs the hooks and settings of this part; from _PG_init */
+extern void cims_types_init(void);
+
+/* oids.c: the objects of the extension in this database */
+typedef struct CimsTypeOids
+{
+	bool installed;
+	Oid enc[CIMS_TYPE_COUNT + 1];       /* by CimsSealedType */
+	Oid enc_array[CIMS_TYPE_COUNT + 1]; /* their array types */
+} CimsTypeOids;
+extern const CimsTypeOids *cims_type_oids(void);
+extern CimsSealedType cims_type_of_oid(Oid type);       /* 0 where it is no encrypted type */
+extern CimsSealedType cims_type_of_array_oid(Oid type); /* 0 where it is no array of one */
+extern Oid cims_plain_oid(CimsSealedType type);
+
+/* plain.c: plaintext as a Datum of the plain type, as sealed bytes, as text */
+extern Datum cims_plain_input(CimsSealedType type, char *text);
+extern Datum cims_plain_receive(CimsSealedType type, StringInfo buf);
+extern char *cims_plain_output(CimsSealedType type, Datum plain);
+extern bytea *cims_plain_send(CimsSealedType type, Datum plain);
+extern CimsBytes cims_plain_to_bytes(CimsSealedType type, Datum plain);
+extern Datum cims_plain_from_bytes(CimsSealedType type, CimsBytes bytes);
+extern CimsBytes cims_plain_normal_form(CimsSealedType type, Datum plain, CimsNormalForm form);
+extern Datum cims_plain_fold(CimsSealedType type, Datum plain, CimsNormalForm form);
+extern int cims_plain_compare(CimsSealedType type, Datum a, Datum b, Oid collation);
+extern Datum cims_plain_limit(CimsSealedType type, Datum plain, const CimsClass *class);
 
 /* value.c: a detoasted value taken apart; raises data_corrupted where it is no sealed value */
 extern void cims_value_parse(struct varlena *value, CimsSealed *sealed);
@@ -25,10 +56,60 @@ extern void cims_value_parse(struct varlena *value, CimsSealed *sealed);
  */
 extern Datum cims_value_reveal(struct varlena *value);
 
+/* value.c: the same of a parsed value; false where authentication fails */
+extern bool cims_value_open(const CimsSealed *sealed, CimsDataKey *key, Datum *plain);
+
 /* value.c: as cims_value_reveal, but for values of enc_text alone */
 extern text *cims_value_reveal_text(struct varlena *value);
 
+/* value.c: seals a plaintext under a class's active key; class_id < 1 stands for "default", a literal in flight */
+extern struct varlena *cims_value_seal(CimsSealedType type, Datum plain, int32 class_id);
+
+/* value.c: a literal in flight whose token is that of another class's normal form */
+extern struct varlena *cims_value_seal_literal(CimsSealedType type, Datum plain, CimsNormalForm form);
+
+/* sealed_text.c: the armored text of a value, NUL-terminated, as the current role may have it */
+extern char *cims_value_armor(struct varlena *value);
+
+/* sealed_text.c: the value of an armored text; raises where it is none */
+extern struct varlena *cims_value_of_armor(const char *armor, size_t len, CimsSealed *sealed);
+
+/* token.c: the equality token of a plaintext, and of a value (by decryption where it carries none) */
+extern void cims_token_of_plain(CimsSealedType type, Datum plain, CimsNormalForm form,
+								unsigned char token[CIMS_TOKEN_LEN]);
+extern void cims_token_of_value(struct varlena *value, unsigned char token[CIMS_TOKEN_LEN]);
+
+/* value.c: the normal form under which values of a class are equal and ordered */
+extern CimsNormalForm cims_class_normal_form(int32 class_id);
+
 /* level.c: raises insufficient_privilege where the current role holds less than level on the class */
 extern void cims_require_level(int32 class_id, CimsLevel level);
+
+/* level.c: the level at which the current role sees values of a class now: none where output is sealed */
+extern CimsLevel cims_display_level(int32 class_id);
+extern bool cims_output_is_sealed(void);
+extern bool cims_input_is_sealed(void);
+extern bool cims_equality_is_exempt(void);       /* foreign-key checks, logical apply */
+extern void cims_require_search(int32 class_id); /* "search", unless exempt; literals need none */
+
+/* masking.c: the masked form of a plaintext: as text; as a Datum of the plain type, false where there is none */
+extern char *cims_masked_text(CimsSealedType type, Datum plain, const CimsClass *class);
+extern bool cims_masked_plain(CimsSealedType type, Datum plain, const CimsClass *class, Datum *masked);
+extern void cims_refuse_stored_mask(CimsSealedType type, Datum plain, const CimsClass *class);
+extern void cims_refuse_masked_text(CimsSealedType type, const char *text, int32 typmod);
+extern const CimsClass *cims_class_of_value(const CimsSealed *sealed, CimsClass *copy);
+
+/* io.c */
+extern struct varlena *cims_value_accept(CimsSealedType type, const char *armor, size_t len, int32 typmod);
+extern struct varlena *cims_value_from_plain(CimsSealedType type, Datum plain, int32 typmod);
+
+/* display.c: the order of what the current role sees; rewriting of queries to it */
+extern int cims_display_compare(struct varlena *a, struct varlena *b, Oid collation);
+
+/* rewrite.c, guard.c, object.c: hooks */
+extern void cims_rewrite_init(void);
+extern void cims_guard_init(void);
+extern void cims_object_init(void);
+extern bool cims_altering_table(void); /* ALTER TABLE runs: its values come from the table, not from an application */
 
 #endif

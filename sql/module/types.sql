@@ -1,0 +1,349 @@
+/*
+ * The encrypted types.  The six share their C code, so that they share their
+ * definition, too: one template, made for each type.
+ */
+
+CREATE FUNCTION cims.index_options(internal) RETURNS void
+	AS 'MODULE_PATHNAME', 'cims_enc_index_options' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cims.index_options(internal) IS 'operator class options: none';
+CREATE FUNCTION cims.token_sortsupport(internal) RETURNS void
+	AS 'MODULE_PATHNAME', 'cims_enc_token_sortsupport' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cims.token_sortsupport(internal) IS 'sort support by token';
+CREATE FUNCTION cims.display_sortsupport(internal) RETURNS void
+	AS 'MODULE_PATHNAME', 'cims_enc_display_sortsupport' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cims.display_sortsupport(internal) IS 'sort support that opens each value once';
+
+DO $types$
+DECLARE
+	t record;
+	o record;
+	template text;
+BEGIN
+	FOR t IN
+		SELECT * FROM (VALUES
+			('enc_text', 'text', 'S', 'true'),
+			('enc_numeric', 'numeric', 'N', 'false'),
+			('enc_date', 'date', 'D', 'false'),
+			('enc_timestamptz', 'timestamptz', 'D', 'false'),
+			('enc_jsonb', 'jsonb', 'U', 'false'),
+			('enc_bytea', 'bytea', 'U', 'false')) AS v (enc, plain, category, collatable)
+	LOOP
+		template := $template$
+			CREATE TYPE cims.%1$s;
+			CREATE FUNCTION cims.%1$s_in(cstring, oid, integer) RETURNS cims.%1$s
+				AS 'MODULE_PATHNAME', 'cims_%1$s_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			CREATE FUNCTION cims.%1$s_out(cims.%1$s) RETURNS cstring
+				AS 'MODULE_PATHNAME', 'cims_enc_out' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			CREATE FUNCTION cims.%1$s_recv(internal, oid, integer) RETURNS cims.%1$s
+				AS 'MODULE_PATHNAME', 'cims_%1$s_recv' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			CREATE FUNCTION cims.%1$s_send(cims.%1$s) RETURNS bytea
+				AS 'MODULE_PATHNAME', 'cims_enc_send' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			CREATE FUNCTION cims.%1$s_typmodin(cstring[]) RETURNS integer
+				AS 'MODULE_PATHNAME', 'cims_enc_typmodin' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			CREATE FUNCTION cims.%1$s_typmodout(integer) RETURNS cstring
+				AS 'MODULE_PATHNAME', 'cims_enc_typmodout' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			CREATE TYPE cims.%1$s (
+				INPUT = cims.%1$s_in, OUTPUT = cims.%1$s_out,
+				RECEIVE = cims.%1$s_recv, SEND = cims.%1$s_send,
+				TYPMOD_IN = cims.%1$s_typmodin, TYPMOD_OUT = cims.%1$s_typmodout,
+				ANALYZE = cims.typanalyze,
+				INTERNALLENGTH = VARIABLE, STORAGE = external, CATEGORY = '%3$s', COLLATABLE = %4$s);
+			COMMENT ON TYPE cims.%1$s IS 'encrypted %2$s; the type modifier is the class of customer data';
+
+			CREATE FUNCTION cims.%1$s(cims.%1$s, integer, boolean) RETURNS cims.%1$s
+				AS 'MODULE_PATHNAME', 'cims_enc_coerce' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.%1$s(cims.%1$s, integer, boolean) IS 'brings a value into a class';
+			CREATE FUNCTION cims.%1$s(%2$s, integer, boolean) RETURNS cims.%1$s
+				AS 'MODULE_PATHNAME', 'cims_%1$s_seal' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.%1$s(%2$s, integer, boolean) IS 'seals a plain value under a class';
+			CREATE FUNCTION cims.plain(cims.%1$s) RETURNS %2$s
+				AS 'MODULE_PATHNAME', 'cims_%1$s_plain' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.plain(cims.%1$s) IS
+				'plaintext or mask by the level of the current role, an error without grant';
+			CREATE CAST (cims.%1$s AS cims.%1$s) WITH FUNCTION cims.%1$s(cims.%1$s, integer, boolean) AS IMPLICIT;
+			CREATE CAST (%2$s AS cims.%1$s) WITH FUNCTION cims.%1$s(%2$s, integer, boolean) AS ASSIGNMENT;
+			CREATE CAST (cims.%1$s AS %2$s) WITH FUNCTION cims.plain(cims.%1$s) AS IMPLICIT;
+
+			CREATE FUNCTION cims.value_class(cims.%1$s) RETURNS text
+				AS 'MODULE_PATHNAME', 'cims_enc_value_class' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.value_class(cims.%1$s) IS 'class that a value is sealed under';
+			CREATE FUNCTION cims.key_version(cims.%1$s) RETURNS integer
+				AS 'MODULE_PATHNAME', 'cims_enc_key_version' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.key_version(cims.%1$s) IS 'version of the data key that a value is sealed under';
+			CREATE FUNCTION cims.damage(cims.%1$s) RETURNS text
+				AS 'MODULE_PATHNAME', 'cims_enc_damage' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.damage(cims.%1$s) IS 'why a value cannot be opened, or NULL';
+			CREATE FUNCTION cims.reseal_value(cims.%1$s) RETURNS cims.%1$s
+				AS 'MODULE_PATHNAME', 'cims_enc_reseal' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.reseal_value(cims.%1$s) IS 'value under the active key of its class';
+			REVOKE ALL ON FUNCTION cims.reseal_value(cims.%1$s) FROM PUBLIC;
+			CREATE FUNCTION cims.display(cims.%1$s) RETURNS text
+				AS 'MODULE_PATHNAME', 'cims_enc_display' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.display(cims.%1$s) IS
+				'plaintext or mask as text by the level of the current role, NULL where there is nothing to show';
+			CREATE FUNCTION cims.greatest(cims.%1$s[]) RETURNS cims.%1$s
+				AS 'MODULE_PATHNAME', 'cims_enc_greatest' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.greatest(cims.%1$s[]) IS 'implementation of GREATEST';
+			CREATE FUNCTION cims.least(cims.%1$s[]) RETURNS cims.%1$s
+				AS 'MODULE_PATHNAME', 'cims_enc_least' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.least(cims.%1$s[]) IS 'implementation of LEAST';
+
+			CREATE OPERATOR FAMILY cims.%1$s_hash_ops USING hash;
+			CREATE OPERATOR FAMILY cims.%1$s_token_ops USING btree;
+			CREATE OPERATOR FAMILY cims.%1$s_order_ops USING btree;
+			CREATE OPERATOR FAMILY cims.%1$s_display_ops USING btree;
+		$template$;
+		EXECUTE format(template, t.enc, t.plain, t.category, t.collatable);
+
+		-- operators, for (enc, enc), (enc, plain) and (plain, enc)
+		FOR o IN
+			SELECT op.*, s.symbol, s.lefttype, s.righttype, s.pair
+			FROM (VALUES
+				('=', 'eq', '=', '<>', 'eqsel', 'eqjoinsel', true),
+				('<>', 'ne', '<>', '=', 'neqsel', 'neqjoinsel', true),
+				('<', 'lt', '>', '>=', 'scalarltsel', 'scalarltjoinsel', false),
+				('<=', 'le', '>=', '>', 'scalarlesel', 'scalarlejoinsel', false),
+				('>=', 'ge', '<=', '<', 'scalargesel', 'scalargejoinsel', false),
+				('>', 'gt', '<', '<=', 'scalargtsel', 'scalargtjoinsel', false),
+				('#<#', 'token_lt', '#>#', '#>=#', 'scalarltsel', 'scalarltjoinsel', true),
+				('#<=#', 'token_le', '#>=#', '#>#', 'scalarlesel', 'scalarlejoinsel', true),
+				('#>=#', 'token_ge', '#<=#', '#<#', 'scalargesel', 'scalargejoinsel', true),
+				('#>#', 'token_gt', '#<#', '#<=#', 'scalargtsel', 'scalargtjoinsel', true),
+				('@<#', 'display_lt', '@>#', '@>=#', 'scalarltsel', 'scalarltjoinsel', false),
+				('@<=#', 'display_le', '@>=#', '@>#', 'scalarlesel', 'scalarlejoinsel', false),
+				('@>=#', 'display_ge', '@<=#', '@<#', 'scalargesel', 'scalargejoinsel', false),
+				('@>#', 'display_gt', '@<#', '@<=#', 'scalargtsel', 'scalargtjoinsel', false))
+				AS op (name, suffix, commutator, negator, restrict_fn, join_fn, leakproof),
+				(VALUES
+					('cims_enc_', 'cims.' || t.enc, 'cims.' || t.enc, 0),
+					('cims_' || t.enc || '_plain_', 'cims.' || t.enc, t.plain, 1),
+					('cims_plain_' || t.enc || '_', t.plain, 'cims.' || t.enc, 2))
+				AS s (symbol, lefttype, righttype, pair)
+			WHERE s.pair = 0 OR op.suffix NOT LIKE 'display%'
+		LOOP
+			EXECUTE format(
+				'CREATE FUNCTION cims.%I(%s, %s) RETURNS boolean AS ''MODULE_PATHNAME'', %L LANGUAGE C STABLE STRICT PARALLEL SAFE%s COST 2',
+				o.suffix, o.lefttype, o.righttype, o.symbol || o.suffix,
+				CASE WHEN o.leakproof THEN ' LEAKPROOF' ELSE '' END);
+			EXECUTE format('COMMENT ON FUNCTION cims.%I(%s, %s) IS %L',
+				o.suffix, o.lefttype, o.righttype, 'implementation of ' || o.name || ' operator');
+			EXECUTE format(
+				'CREATE OPERATOR pg_catalog.%s (FUNCTION = cims.%I, LEFTARG = %s, RIGHTARG = %s, '
+				'COMMUTATOR = OPERATOR(pg_catalog.%s), NEGATOR = OPERATOR(pg_catalog.%s), '
+				'RESTRICT = pg_catalog.%I, JOIN = pg_catalog.%I%s)',
+				o.name, o.suffix, o.lefttype, o.righttype, o.commutator, o.negator, o.restrict_fn, o.join_fn,
+				CASE WHEN o.name = '=' THEN ', HASHES' ELSE '' END);
+			EXECUTE format('COMMENT ON OPERATOR pg_catalog.%s (%s, %s) IS %L',
+				o.name, o.lefttype, o.righttype,
+				CASE
+					WHEN o.name IN ('=', '<>') THEN 'equality by token, for the level "search"'
+					WHEN o.suffix LIKE 'token%' THEN 'order of tokens'
+					WHEN o.suffix LIKE 'display%' THEN 'order of what the current role sees'
+					ELSE 'plaintext order, for the level "reveal"'
+				END);
+		END LOOP;
+
+		-- support functions and operator classes
+		FOR o IN
+			SELECT s.*, c.suffix
+			FROM (VALUES ('token_cmp'), ('cmp'), ('display_cmp')) AS c (suffix),
+				(VALUES
+					('cims_enc_', 'cims.' || t.enc, 'cims.' || t.enc, 0),
+					('cims_' || t.enc || '_plain_', 'cims.' || t.enc, t.plain, 1),
+					('cims_plain_' || t.enc || '_', t.plain, 'cims.' || t.enc, 2))
+				AS s (symbol, lefttype, righttype, pair)
+			WHERE s.pair = 0 OR c.suffix <> 'display_cmp'
+		LOOP
+			EXECUTE format(
+				'CREATE FUNCTION cims.%I(%s, %s) RETURNS integer AS ''MODULE_PATHNAME'', %L LANGUAGE C STABLE STRICT PARALLEL SAFE COST 2',
+				o.suffix, o.lefttype, o.righttype, o.symbol || o.suffix);
+			EXECUTE format('COMMENT ON FUNCTION cims.%I(%s, %s) IS %L',
+				o.suffix, o.lefttype, o.righttype, 'b-tree comparison');
+		END LOOP;
+		template := $template$
+			CREATE FUNCTION cims.hash(cims.%1$s) RETURNS integer
+				AS 'MODULE_PATHNAME', 'cims_enc_hash' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			CREATE FUNCTION cims.hash(%2$s) RETURNS integer
+				AS 'MODULE_PATHNAME', 'cims_%1$s_plain_hash' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			CREATE FUNCTION cims.hash_extended(cims.%1$s, bigint) RETURNS bigint
+				AS 'MODULE_PATHNAME', 'cims_enc_hash_extended' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			CREATE FUNCTION cims.hash_extended(%2$s, bigint) RETURNS bigint
+				AS 'MODULE_PATHNAME', 'cims_%1$s_plain_hash_extended' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.hash(cims.%1$s) IS 'hash by token';
+			COMMENT ON FUNCTION cims.hash(%2$s) IS 'hash by the token of a plain value';
+			COMMENT ON FUNCTION cims.hash_extended(cims.%1$s, bigint) IS 'seeded hash by token';
+			COMMENT ON FUNCTION cims.hash_extended(%2$s, bigint) IS 'seeded hash by the token of a plain value';
+
+			CREATE OPERATOR CLASS cims.%1$s_hash_ops DEFAULT FOR TYPE cims.%1$s USING hash FAMILY cims.%1$s_hash_ops AS
+				OPERATOR 1 pg_catalog.=, FUNCTION 1 cims.hash(cims.%1$s), FUNCTION 2 cims.hash_extended(cims.%1$s, bigint),
+				FUNCTION 3 cims.index_options(internal);
+			ALTER OPERATOR FAMILY cims.%1$s_hash_ops USING hash ADD
+				OPERATOR 1 pg_catalog.= (cims.%1$s, %2$s), OPERATOR 1 pg_catalog.= (%2$s, cims.%1$s),
+				FUNCTION 1 (%2$s) cims.hash(%2$s), FUNCTION 2 (%2$s) cims.hash_extended(%2$s, bigint);
+			CREATE OPERATOR CLASS cims.%1$s_token_ops DEFAULT FOR TYPE cims.%1$s USING btree FAMILY cims.%1$s_token_ops AS
+				OPERATOR 1 pg_catalog.#<#, OPERATOR 2 pg_catalog.#<=#, OPERATOR 3 pg_catalog.=,
+				OPERATOR 4 pg_catalog.#>=#, OPERATOR 5 pg_catalog.#>#,
+				FUNCTION 1 cims.token_cmp(cims.%1$s, cims.%1$s),
+				FUNCTION 2 cims.token_sortsupport(internal), FUNCTION 5 cims.index_options(internal);
+			CREATE OPERATOR CLASS cims.%1$s_order_ops FOR TYPE cims.%1$s USING btree FAMILY cims.%1$s_order_ops AS
+				OPERATOR 1 pg_catalog.<, OPERATOR 2 pg_catalog.<=, OPERATOR 3 pg_catalog.=,
+				OPERATOR 4 pg_catalog.>=, OPERATOR 5 pg_catalog.>,
+				FUNCTION 1 cims.cmp(cims.%1$s, cims.%1$s);
+			CREATE OPERATOR CLASS cims.%1$s_display_ops FOR TYPE cims.%1$s USING btree FAMILY cims.%1$s_display_ops AS
+				OPERATOR 1 pg_catalog.@<#, OPERATOR 2 pg_catalog.@<=#, OPERATOR 3 pg_catalog.=,
+				OPERATOR 4 pg_catalog.@>=#, OPERATOR 5 pg_catalog.@>#,
+				FUNCTION 1 cims.display_cmp(cims.%1$s, cims.%1$s),
+				FUNCTION 2 cims.display_sortsupport(internal);
+			COMMENT ON OPERATOR CLASS cims.%1$s_hash_ops USING hash IS 'equality; the index holds 4 bytes of a keyed hash';
+			COMMENT ON OPERATOR CLASS cims.%1$s_token_ops USING btree IS 'order of tokens; reveals equality alone';
+			COMMENT ON OPERATOR CLASS cims.%1$s_order_ops USING btree IS 'plaintext order; reveals order';
+			COMMENT ON OPERATOR CLASS cims.%1$s_display_ops USING btree IS 'what the current role sees; not for indexes';
+		$template$;
+		EXECUTE format(template, t.enc, t.plain);
+		FOR o IN
+			SELECT f.*, p.l, p.r
+			FROM (VALUES ('token', '#<#', '#<=#', '#>=#', '#>#', 'token_cmp'),
+						 ('order', '<', '<=', '>=', '>', 'cmp')) AS f (family, lt, le, ge, gt, cmp),
+				(VALUES ('cims.' || t.enc, t.plain), (t.plain, 'cims.' || t.enc)) AS p (l, r)
+		LOOP
+			EXECUTE format(
+				'ALTER OPERATOR FAMILY cims.%1$s_%2$s_ops USING btree ADD '
+				'OPERATOR 1 pg_catalog.%3$s (%8$s, %9$s), OPERATOR 2 pg_catalog.%4$s (%8$s, %9$s), '
+				'OPERATOR 3 pg_catalog.= (%8$s, %9$s), OPERATOR 4 pg_catalog.%5$s (%8$s, %9$s), '
+				'OPERATOR 5 pg_catalog.%6$s (%8$s, %9$s), FUNCTION 1 (%8$s, %9$s) cims.%7$s(%8$s, %9$s)',
+				t.enc, o.family, o.lt, o.le, o.ge, o.gt, o.cmp, o.l, o.r);
+		END LOOP;
+
+		-- min and max, where the plain type has them
+		IF t.plain NOT IN ('jsonb', 'bytea') THEN
+			template := $template$
+				CREATE FUNCTION cims.%3$s(cims.%1$s, cims.%1$s) RETURNS cims.%1$s
+					AS 'MODULE_PATHNAME', 'cims_enc_%3$s' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+				COMMENT ON FUNCTION cims.%3$s(cims.%1$s, cims.%1$s) IS 'transition function of %2$s';
+				CREATE AGGREGATE pg_catalog.%2$s(cims.%1$s) (
+					SFUNC = cims.%3$s, STYPE = cims.%1$s, COMBINEFUNC = cims.%3$s,
+					SORTOP = OPERATOR(pg_catalog.%4$s), PARALLEL = SAFE);
+				COMMENT ON AGGREGATE pg_catalog.%2$s(cims.%1$s) IS 'in plaintext order, for the level "reveal"';
+			$template$;
+			EXECUTE format(template, t.enc, 'max', 'larger', '>');
+			EXECUTE format(template, t.enc, 'min', 'smaller', '<');
+		END IF;
+	END LOOP;
+END
+$types$;
+
+/* Casts beyond the plain type: what it casts to and from by itself. */
+
+CREATE CAST (varchar AS cims.enc_text) WITH FUNCTION cims.enc_text(text, integer, boolean) AS ASSIGNMENT;
+CREATE FUNCTION cims.enc_text(character, integer, boolean) RETURNS cims.enc_text
+	AS 'MODULE_PATHNAME', 'cims_enc_bpchar_seal' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cims.enc_text(character, integer, boolean) IS 'seals blank-padded text without its padding';
+CREATE CAST (character AS cims.enc_text) WITH FUNCTION cims.enc_text(character, integer, boolean) AS ASSIGNMENT;
+
+DO $casts$
+DECLARE
+	c record;
+BEGIN
+	-- out of an encrypted type, through its plain type
+	FOR c IN
+		SELECT * FROM (VALUES
+			('enc_date', 'timestamp', 'IMPLICIT'),
+			('enc_date', 'timestamptz', 'IMPLICIT'),
+			('enc_timestamptz', 'date', 'ASSIGNMENT'),
+			('enc_timestamptz', 'timestamp', 'ASSIGNMENT'),
+			('enc_timestamptz', 'time', 'ASSIGNMENT'),
+			('enc_timestamptz', 'timetz', 'ASSIGNMENT'),
+			('enc_numeric', 'int2', 'ASSIGNMENT'),
+			('enc_numeric', 'int4', 'ASSIGNMENT'),
+			('enc_numeric', 'int8', 'ASSIGNMENT'),
+			('enc_numeric', 'float4', 'ASSIGNMENT'),
+			('enc_numeric', 'float8', 'ASSIGNMENT'),
+			('enc_numeric', 'money', 'ASSIGNMENT')) AS v (enc, target, context)
+	LOOP
+		EXECUTE format('CREATE FUNCTION cims.to_%2$s(cims.%1$s) RETURNS pg_catalog.%2$s '
+			'LANGUAGE sql STABLE STRICT PARALLEL SAFE RETURN cims.plain($1)::pg_catalog.%2$s', c.enc, c.target);
+		EXECUTE format('COMMENT ON FUNCTION cims.to_%2$s(cims.%1$s) IS %3$L', c.enc, c.target, 'cast through the plain type');
+		EXECUTE format('CREATE CAST (cims.%1$s AS pg_catalog.%2$s) WITH FUNCTION cims.to_%2$s(cims.%1$s) AS %3$s',
+			c.enc, c.target, c.context);
+	END LOOP;
+	-- into an encrypted type, through its plain type
+	FOR c IN
+		SELECT * FROM (VALUES
+			('enc_numeric', 'int2', 'numeric'),
+			('enc_numeric', 'int4', 'numeric'),
+			('enc_numeric', 'int8', 'numeric'),
+			('enc_numeric', 'float4', 'numeric'),
+			('enc_numeric', 'float8', 'numeric'),
+			('enc_date', 'timestamp', 'date'),
+			('enc_date', 'timestamptz', 'date'),
+			('enc_timestamptz', 'date', 'timestamptz'),
+			('enc_timestamptz', 'timestamp', 'timestamptz'),
+			('enc_jsonb', 'json', 'jsonb')) AS v (enc, source, plain)
+	LOOP
+		EXECUTE format('CREATE FUNCTION cims.%1$s(pg_catalog.%2$s, integer, boolean) RETURNS cims.%1$s '
+			'LANGUAGE sql STABLE STRICT PARALLEL SAFE RETURN cims.%1$s($1::pg_catalog.%3$s, $2, $3)',
+			c.enc, c.source, c.plain);
+		EXECUTE format('COMMENT ON FUNCTION cims.%1$s(pg_catalog.%2$s, integer, boolean) IS %3$L',
+			c.enc, c.source, 'seals through the plain type');
+		EXECUTE format('CREATE CAST (pg_catalog.%2$s AS cims.%1$s) WITH FUNCTION cims.%1$s(pg_catalog.%2$s, integer, boolean) AS ASSIGNMENT',
+			c.enc, c.source);
+	END LOOP;
+	-- to json, so that numbers and documents stay what they are
+	FOR c IN
+		SELECT * FROM (VALUES ('enc_numeric'), ('enc_date'), ('enc_timestamptz'), ('enc_jsonb')) AS v (enc)
+	LOOP
+		EXECUTE format('CREATE FUNCTION cims.to_json(cims.%1$s) RETURNS json '
+			'AS ''MODULE_PATHNAME'', ''cims_enc_json'' LANGUAGE C STABLE STRICT PARALLEL SAFE', c.enc);
+		EXECUTE format('COMMENT ON FUNCTION cims.to_json(cims.%1$s) IS %2$L', c.enc, 'json of what the current role sees');
+		EXECUTE format('CREATE CAST (cims.%1$s AS json) WITH FUNCTION cims.to_json(cims.%1$s)', c.enc);
+	END LOOP;
+END
+$casts$;
+
+/* Operators that overload resolution needs to find what the plain types have. */
+
+DO $operators$
+DECLARE
+	o record;
+BEGIN
+	FOR o IN
+		SELECT * FROM (VALUES
+			('-', 'minus', 'cims.enc_date', 'cims.enc_date', 'integer', 'cims.plain($1) OPERATOR(pg_catalog.-) cims.plain($2)', NULL),
+			('+', 'plus', 'cims.enc_date', 'interval', 'timestamp', 'cims.plain($1) OPERATOR(pg_catalog.+) $2', NULL),
+			('-', 'minus', 'cims.enc_date', 'interval', 'timestamp', 'cims.plain($1) OPERATOR(pg_catalog.-) $2', NULL))
+			AS v (name, fn, l, r, result, body, commutator)
+		UNION ALL
+		SELECT c.name, c.fn, p.l, p.r, 'boolean',
+			format('%s OPERATOR(pg_catalog.%s) %s',
+				CASE WHEN p.l LIKE 'cims.%' THEN 'cims.plain($1)' ELSE '$1' END, c.name,
+				CASE WHEN p.r LIKE 'cims.%' THEN 'cims.plain($2)' ELSE '$2' END), c.commutator
+		FROM (VALUES ('=', 'eq', '='), ('<>', 'ne', '<>'), ('<', 'lt', '>'), ('<=', 'le', '>='),
+					 ('>=', 'ge', '<='), ('>', 'gt', '<')) AS c (name, fn, commutator),
+			(VALUES ('date'), ('timestamp')) AS x (other),
+			LATERAL (VALUES ('cims.enc_timestamptz', x.other), (x.other, 'cims.enc_timestamptz')) AS p (l, r)
+	LOOP
+		EXECUTE format('CREATE FUNCTION cims.%I(%s, %s) RETURNS %s LANGUAGE sql STABLE STRICT PARALLEL SAFE RETURN %s',
+			o.fn, o.l, o.r, o.result, o.body);
+		EXECUTE format('COMMENT ON FUNCTION cims.%I(%s, %s) IS %L', o.fn, o.l, o.r, 'implementation of ' || o.name || ' operator');
+		EXECUTE format('CREATE OPERATOR pg_catalog.%s (FUNCTION = cims.%I, LEFTARG = %s, RIGHTARG = %s%s)',
+			o.name, o.fn, o.l, o.r,
+			CASE WHEN o.commutator IS NULL THEN '' ELSE ', COMMUTATOR = OPERATOR(pg_catalog.' || o.commutator || ')' END);
+		EXECUTE format('COMMENT ON OPERATOR pg_catalog.%s (%s, %s) IS %L', o.name, o.l, o.r, 'through the plain type');
+	END LOOP;
+END
+$operators$;
+
+/* Called by the planner hook for columns whose class has a normal form. */
+
+CREATE FUNCTION cims.as_class(cims.enc_text, integer) RETURNS cims.enc_text
+	AS 'MODULE_PATHNAME', 'cims_enc_as_class' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cims.as_class(cims.enc_text, integer) IS 'literal to compare with values of a class';
+CREATE FUNCTION cims.as_class(text, integer) RETURNS cims.enc_text
+	AS 'MODULE_PATHNAME', 'cims_text_as_class' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cims.as_class(text, integer) IS 'literal to compare with values of a class';
+CREATE FUNCTION cims.as_class(cims.enc_text[], integer) RETURNS cims.enc_text[]
+	AS 'MODULE_PATHNAME', 'cims_enc_array_as_class' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cims.as_class(cims.enc_text[], integer) IS 'literals to compare with values of a class';
+CREATE FUNCTION cims.as_class(text[], integer) RETURNS cims.enc_text[]
+	AS 'MODULE_PATHNAME', 'cims_text_array_as_class' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cims.as_class(text[], integer) IS 'literals to compare with values of a class';

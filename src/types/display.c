@@ -1,0 +1,188 @@
+/*
+ * display.c
+ *		The order of what the current role sees, for ORDER BY.
+ *
+ * Plaintext under its collation for "reveal"; the masked form for "mask" and
+ * "search"; the token breaks ties.  Below "search" the nonce does, and orders
+ * what is seen sealed, so that no order tells which values are equal.  Queries are
+ * brought to it by rewrite.c.
+ *
+ * Sorting opens each value once: the abbreviated key is a pointer to what was
+ * opened, and the comparison of two such keys is exact.  The keys may take
+ * MEMORY_LIMIT beyond work_mem; past it abbreviation is given up and values
+ * are opened at each comparison.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_collation.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/sortsupport.h"
+
+#include "types/types.h"
+
+#define MEMORY_LIMIT ((Size) 64 * 1024 * 1024)
+
+/* What the role sees of one value. */
+typedef struct SeenValue
+{
+	CimsLevel level; /* search counts as mask */
+	CimsSealedType type;
+	Datum seen;                          /* plaintext, or masked text; nothing at level none */
+	unsigned char token[CIMS_TOKEN_LEN]; /* of the nonce, below the level search */
+} SeenValue;
+
+/* State of one sort. */
+typedef struct DisplaySort
+{
+	Oid collation;
+	Size limit;
+} DisplaySort;
+
+/* Opens a value as the current role sees it. */
+static void
+see_value(struct varlena *value, SeenValue *seen)
+{
+	CimsSealed sealed;
+	CimsDataKey *key;
+	CimsClass class;
+
+	cims_value_parse(value, &sealed);
+	seen->type = sealed.type;
+	seen->seen = (Datum) 0;
+	seen->level = cims_display_level(sealed.class_id);
+	if (seen->level != CIMS_LEVEL_NONE &&
+		cims_data_key_find(sealed.class_id, sealed.key_version, &key) == CIMS_KEYS_DESTROYED)
+		seen->level = CIMS_LEVEL_NONE;
+	if (seen->level >= CIMS_LEVEL_SEARCH)
+		cims_token_of_value(value, seen->token);
+	else
+		/* no equality may show: any fixed order will do, that of nonces is one */
+		memcpy(seen->token, sealed.nonce, CIMS_TOKEN_LEN);
+	if (seen->level == CIMS_LEVEL_REVEAL)
+		seen->seen = cims_plain_fold(sealed.type, cims_value_reveal(value),
+									 cims_class_normal_form(sealed.class_id));
+	else if (seen->level != CIMS_LEVEL_NONE)
+	{
+		seen->level = CIMS_LEVEL_MASK;
+		seen->seen = CStringGetTextDatum(cims_masked_text(sealed.type, cims_value_reveal(value),
+														  cims_class_of_value(&sealed, &class)));
+	}
+}
+
+/* Compares what is seen of two values; equal only where the tokens are. */
+static int
+compare_seen(const SeenValue *a, const SeenValue *b, Oid collation)
+{
+	int order = memcmp(a->token, b->token, CIMS_TOKEN_LEN);
+	int seen = 0;
+
+	if (order == 0)
+		return 0;
+	if (a->level != b->level)
+		return (int) b->level - (int) a->level;
+	if (a->level == CIMS_LEVEL_REVEAL)
+		seen = cims_plain_compare(a->type, a->seen, b->seen, collation);
+	else if (a->level == CIMS_LEVEL_MASK)
+		seen = cims_plain_compare(CIMS_TYPE_TEXT, a->seen, b->seen,
+								  OidIsValid(collation) ? collation : DEFAULT_COLLATION_OID);
+	return seen != 0 ? seen : order;
+}
+
+/* Compares two values as the current role sees them. */
+int
+cims_display_compare(struct varlena *a, struct varlena *b, Oid collation)
+{
+	SeenValue left, right;
+	int order;
+
+	see_value(a, &left);
+	see_value(b, &right);
+	order = compare_seen(&left, &right, collation);
+	if (left.seen != (Datum) 0 && left.type != CIMS_TYPE_DATE && left.type != CIMS_TYPE_TIMESTAMPTZ)
+		pfree(DatumGetPointer(left.seen));
+	if (right.seen != (Datum) 0 && right.type != CIMS_TYPE_DATE && right.type != CIMS_TYPE_TIMESTAMPTZ)
+		pfree(DatumGetPointer(right.seen));
+	return order;
+}
+
+/* The functions of the display operators. */
+#define CIMS_DISPLAY_FUNCTION(suffix, result, test) \
+	PG_FUNCTION_INFO_V1(cims_enc_display_##suffix); \
+	Datum cims_enc_display_##suffix(PG_FUNCTION_ARGS) \
+	{ \
+		int order = cims_display_compare(PG_GETARG_VARLENA_PP(0), PG_GETARG_VARLENA_PP(1), \
+										 PG_GET_COLLATION()); \
+		result(order test); \
+	}
+
+CIMS_DISPLAY_FUNCTION(cmp, PG_RETURN_INT32, +0)
+CIMS_DISPLAY_FUNCTION(lt, PG_RETURN_BOOL, < 0)
+CIMS_DISPLAY_FUNCTION(le, PG_RETURN_BOOL, <= 0)
+CIMS_DISPLAY_FUNCTION(ge, PG_RETURN_BOOL, >= 0)
+CIMS_DISPLAY_FUNCTION(gt, PG_RETURN_BOOL, > 0)
+
+/* Full comparison of two sealed values in a sort. */
+static int
+sort_full_compare(Datum a, Datum b, SortSupport ssup)
+{
+	DisplaySort *sort = (DisplaySort *) ssup->ssup_extra;
+
+	return cims_display_compare(PG_DETOAST_DATUM_PACKED(a), PG_DETOAST_DATUM_PACKED(b), sort->collation);
+}
+
+/* Exact comparison of two opened values in a sort. */
+static int
+sort_opened_compare(Datum a, Datum b, SortSupport ssup)
+{
+	DisplaySort *sort = (DisplaySort *) ssup->ssup_extra;
+
+	return compare_seen((SeenValue *) DatumGetPointer(a), (SeenValue *) DatumGetPointer(b), sort->collation);
+}
+
+/* Opens a value once for a whole sort. */
+static Datum
+sort_open(Datum original, SortSupport ssup)
+{
+	MemoryContext caller = MemoryContextSwitchTo(ssup->ssup_cxt);
+	SeenValue *seen = palloc(sizeof(SeenValue));
+
+	see_value(PG_DETOAST_DATUM_PACKED(original), seen);
+	MemoryContextSwitchTo(caller);
+	return PointerGetDatum(seen);
+}
+
+/* Gives up opened keys where they take too much memory. */
+static bool
+sort_abort(int n_tuples, SortSupport ssup)
+{
+	DisplaySort *sort = (DisplaySort *) ssup->ssup_extra;
+
+	return MemoryContextMemAllocated(ssup->ssup_cxt, true) > sort->limit;
+}
+
+PG_FUNCTION_INFO_V1(cims_enc_display_sortsupport);
+
+/* Sort support of the display class. */
+Datum
+cims_enc_display_sortsupport(PG_FUNCTION_ARGS)
+{
+	SortSupport ssup = (SortSupport) PG_GETARG_POINTER(0);
+	DisplaySort *sort = MemoryContextAlloc(ssup->ssup_cxt, sizeof(DisplaySort));
+
+	sort->collation = ssup->ssup_collation;
+	sort->limit = MEMORY_LIMIT + (Size) work_mem * 1024;
+	ssup->ssup_extra = sort;
+	ssup->comparator = sort_full_compare;
+#if SIZEOF_DATUM == 8
+	if (ssup->abbreviate)
+	{
+		ssup->comparator = sort_opened_compare;
+		ssup->abbrev_converter = sort_open;
+		ssup->abbrev_abort = sort_abort;
+		ssup->abbrev_full_comparator = sort_full_compare;
+	}
+#endif
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,213 @@
+/*
+ * object.c
+ *		Watches what is made of encrypted types.
+ *
+ * A stored column without a class takes values of class "default", which
+ * every role with any grant reveals: a warning says so.  A column of enc_text
+ * cannot have a nondeterministic collation, as equality is by token.  The
+ * display class orders by what a role sees, which no index can hold.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "tcop/utility.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/pg_locale.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "types/types.h"
+
+static object_access_hook_type next_object_access = NULL;
+static ProcessUtility_hook_type next_process_utility = NULL;
+
+/* Above 0 while ALTER TABLE runs; set and restored by process_utility. */
+static int alter_depth = 0;
+
+/* Checks one stored column. */
+static void
+check_column(Form_pg_attribute column)
+{
+	int32 typmod = column->atttypmod;
+	Oid type = column->attisdropped ? InvalidOid : getBaseTypeAndTypmod(column->atttypid, &typmod);
+	CimsSealedType encrypted;
+
+	if (!OidIsValid(type))
+		return;
+	encrypted = cims_type_of_oid(type) != 0 ? cims_type_of_oid(type) : cims_type_of_array_oid(type);
+	if (encrypted == 0)
+		return;
+	if (typmod <= 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("column \"%s\" of an encrypted type has no class", NameStr(column->attname)),
+				 errdetail("Its values are sealed under class \"%s\", which roles with a grant on any class see.",
+						   CIMS_DEFAULT_CLASS),
+				 errhint("Name a class as the type modifier, as in cims.enc_text(phone).")));
+	if (OidIsValid(column->attcollation) && !get_collation_isdeterministic(column->attcollation))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("column \"%s\" of an encrypted type cannot have a nondeterministic collation",
+						NameStr(column->attname)),
+				 errdetail("Equality of encrypted values is by token."),
+				 errhint("Use a deterministic collation, or a class with normal form \"lower\".")));
+}
+
+/* Checks the columns of a relation that a command made or changed: one, or all for attnum 0. */
+static void
+check_columns_of(Oid relation, AttrNumber attnum)
+{
+	Relation attributes = table_open(AttributeRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
+	ScanKeyInit(&keys[1], Anum_pg_attribute_attnum, attnum > 0 ? BTEqualStrategyNumber : BTGreaterStrategyNumber,
+				attnum > 0 ? F_INT2EQ : F_INT2GT, Int16GetDatum(attnum));
+	scan = systable_beginscan(attributes, AttributeRelidNumIndexId, true, SnapshotSelf, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		check_column((Form_pg_attribute) GETSTRUCT(tuple));
+	systable_endscan(scan);
+	table_close(attributes, AccessShareLock);
+}
+
+/* Refuses an operator class that no index can keep. */
+static void
+check_operator_class(Oid opclass)
+{
+	HeapTuple tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
+	Form_pg_opclass form;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	form = (Form_pg_opclass) GETSTRUCT(tuple);
+	if (cims_type_of_oid(form->opcintype) != 0 && strstr(NameStr(form->opcname), "_display_ops") != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("operator class \"%s\" cannot be used for an index", NameStr(form->opcname)),
+				 errdetail("It orders values by what each role sees."),
+				 errhint("Use the default class for equality, or the \"order\" class for ranges.")));
+	ReleaseSysCache(tuple);
+}
+
+/* Checks the operator classes of an index that a command made. */
+static void
+check_index(Oid index)
+{
+	Relation indexes = table_open(IndexRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(index));
+	scan = systable_beginscan(indexes, IndexRelidIndexId, true, SnapshotSelf, 1, &key);
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool isnull;
+		oidvector *classes = (oidvector *) DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indclass,
+																		RelationGetDescr(indexes), &isnull));
+
+		for (int i = 0; !isnull && i < classes->dim1; i++)
+			check_operator_class(classes->values[i]);
+	}
+	systable_endscan(scan);
+	table_close(indexes, AccessShareLock);
+}
+
+/* Returns the kind of a relation that this command may have made, and whether it outlives the session. */
+static char
+relation_kind(Oid relation, bool *permanent)
+{
+	Relation classes = table_open(RelationRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	char kind = '\0';
+
+	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
+	scan = systable_beginscan(classes, ClassOidIndexId, true, SnapshotSelf, 1, &key);
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		kind = form->relkind;
+		*permanent = form->relpersistence != RELPERSISTENCE_TEMP;
+	}
+	systable_endscan(scan);
+	table_close(classes, AccessShareLock);
+	return kind;
+}
+
+/* Object access hook. */
+static void
+watch_objects(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+{
+	bool permanent = false;
+	char kind;
+
+	if (next_object_access != NULL)
+		next_object_access(access, class_id, object_id, sub_id, arg);
+	if (access == OAT_POST_CREATE && arg != NULL && ((ObjectAccessPostCreate *) arg)->is_internal)
+		return;
+	if (class_id != RelationRelationId || !cims_type_oids()->installed ||
+		!(access == OAT_POST_CREATE || (access == OAT_POST_ALTER && sub_id > 0)))
+		return;
+	kind = relation_kind(object_id, &permanent);
+	if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
+		check_index(object_id);
+	else if (permanent && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_MATVIEW))
+		check_columns_of(object_id, sub_id);
+}
+
+/* Tells whether ALTER TABLE runs. */
+bool
+cims_altering_table(void)
+{
+	return alter_depth > 0;
+}
+
+/* Utility hook: notes that ALTER TABLE runs. */
+static void
+process_utility(PlannedStmt *statement, const char *query_string, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+				DestReceiver *destination, QueryCompletion *completion)
+{
+	int depth = alter_depth;
+	ProcessUtility_hook_type next = next_process_utility != NULL ? next_process_utility : standard_ProcessUtility;
+
+	alter_depth = depth + (IsA(statement->utilityStmt, AlterTableStmt) ? 1 : 0);
+	PG_TRY();
+	{
+		next(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+	}
+	PG_FINALLY();
+	{
+		alter_depth = depth;
+	}
+	PG_END_TRY();
+}
+
+/* Installs the hooks. */
+void
+cims_object_init(void)
+{
+	next_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	next_object_access = object_access_hook;
+	object_access_hook = watch_objects;
+}

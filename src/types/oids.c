@@ -1,0 +1,122 @@
+/*
+ * oids.c
+ *		Object ids of the encrypted types in the current database.
+ *
+ * Looked up once and kept until the type or the namespace cache is
+ * invalidated, as CREATE and DROP EXTENSION do.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "types/types.h"
+
+/* Names and plain types, by CimsSealedType. */
+static const struct
+{
+	const char *name;
+	Oid plain;
+} type_table[CIMS_TYPE_COUNT + 1] = {
+	{NULL, InvalidOid},
+	{"enc_text", TEXTOID},
+	{"enc_numeric", NUMERICOID},
+	{"enc_date", DATEOID},
+	{"enc_timestamptz", TIMESTAMPTZOID},
+	{"enc_jsonb", JSONBOID},
+	{"enc_bytea", BYTEAOID},
+};
+
+/* Filled by cims_type_oids, emptied by forget_oids. */
+static CimsTypeOids oids;
+static bool oids_valid = false;
+
+/* Forgets the cached ids. */
+static void
+forget_oids(Datum arg, int cache_id, uint32 hash_value)
+{
+	oids_valid = false;
+}
+
+/* Looks the types up in schema cims. */
+static void
+look_up_oids(void)
+{
+	static bool registered = false;
+	Oid namespace;
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(TYPEOID, forget_oids, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_oids, (Datum) 0);
+		registered = true;
+	}
+	memset(&oids, 0, sizeof(oids));
+	oids_valid = true;
+	namespace = get_namespace_oid("cims", true);
+	if (!OidIsValid(namespace))
+		return;
+	for (int type = 1; type <= CIMS_TYPE_COUNT; type++)
+	{
+		oids.enc[type] = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+										 CStringGetDatum(type_table[type].name),
+										 ObjectIdGetDatum(namespace));
+		if (!OidIsValid(oids.enc[type]))
+			return;
+		oids.enc_array[type] = get_array_type(oids.enc[type]);
+	}
+	oids.installed = true;
+}
+
+/* Returns the ids of the types; "installed" is false where the extension is not in this database. */
+const CimsTypeOids *
+cims_type_oids(void)
+{
+	/* a lookup may itself receive an invalidation: then look again next time */
+	if (!oids_valid && OidIsValid(MyDatabaseId) && IsTransactionState())
+		look_up_oids();
+	return &oids;
+}
+
+/* Tells which encrypted type an oid is. */
+CimsSealedType
+cims_type_of_oid(Oid type)
+{
+	const CimsTypeOids *known;
+
+	if (type < FirstNormalObjectId)
+		return 0;
+	known = cims_type_oids();
+	for (int i = 1; known->installed && i <= CIMS_TYPE_COUNT; i++)
+		if (known->enc[i] == type)
+			return (CimsSealedType) i;
+	return 0;
+}
+
+/* Tells of which encrypted type an oid is the array. */
+CimsSealedType
+cims_type_of_array_oid(Oid type)
+{
+	const CimsTypeOids *known;
+
+	if (type < FirstNormalObjectId)
+		return 0;
+	known = cims_type_oids();
+	for (int i = 1; known->installed && i <= CIMS_TYPE_COUNT; i++)
+		if (known->enc_array[i] == type)
+			return (CimsSealedType) i;
+	return 0;
+}
+
+/* Returns the plain type of an encrypted one. */
+Oid
+cims_plain_oid(CimsSealedType type)
+{
+	return type_table[type].plain;
+}

@@ -1,0 +1,377 @@
+/*
+ * rewrite.c
+ *		Brings queries to what users mean by ORDER BY, GREATEST, LEAST and
+ *		equality under a normal form.
+ *
+ * The default b-tree class of an encrypted type orders by token, so that
+ * indexes leak no order.  A planner hook, which sees every query after views
+ * and policies are expanded (SELECT, DML, cursors, CREATE TABLE AS, EXPLAIN,
+ * functions in SQL and PL/pgSQL), replaces the token operators in each
+ * SortGroupClause by those of the display class.  Stored queries keep the
+ * token operators, so that view definitions print and dump as they were typed.
+ *
+ * A query function that the planner inlines is parsed while it plans: a
+ * post-parse hook, at work only then, rewrites that one.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/planner.h"
+#include "parser/analyze.h"
+#include "parser/parse_func.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "types/types.h"
+
+/* What a walk over a query found. */
+typedef struct RewriteContext
+{
+	bool needs_mutation; /* an expression, too, has to change */
+} RewriteContext;
+
+/* A token operator and the display operator in its place. */
+typedef struct OperatorPair
+{
+	Oid token;
+	Oid display;
+} OperatorPair;
+
+static planner_hook_type next_planner = NULL;
+static post_parse_analyze_hook_type next_post_parse_analyze = NULL;
+
+/* Above 0 while a query is planned; set and restored by plan_query. */
+static int planner_depth = 0;
+
+/* Two pairs a type; valid until the operator cache is invalidated. */
+static OperatorPair pairs[2 * CIMS_TYPE_COUNT];
+static bool pairs_valid = false;
+
+static bool rewrite_walker(Node *node, RewriteContext *context);
+
+/* Forgets the operator pairs. */
+static void
+forget_pairs(Datum arg, int cache_id, uint32 hash_value)
+{
+	pairs_valid = false;
+}
+
+/* Finds an operator of (type, type) in pg_catalog. */
+static Oid
+find_operator(const char *name, Oid type)
+{
+	return GetSysCacheOid4(OPERNAMENSP, Anum_pg_operator_oid, CStringGetDatum(name),
+						   ObjectIdGetDatum(type), ObjectIdGetDatum(type),
+						   ObjectIdGetDatum(PG_CATALOG_NAMESPACE));
+}
+
+/* Looks the operator pairs up. */
+static void
+look_up_pairs(const CimsTypeOids *oids)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(OPEROID, forget_pairs, (Datum) 0);
+		CacheRegisterSyscacheCallback(TYPEOID, forget_pairs, (Datum) 0);
+		registered = true;
+	}
+	pairs_valid = true;
+	for (int type = 1; type <= CIMS_TYPE_COUNT; type++)
+	{
+		OperatorPair *pair = &pairs[2 * (type - 1)];
+
+		pair[0].token = find_operator("#<#", oids->enc[type]);
+		pair[0].display = find_operator("@<#", oids->enc[type]);
+		pair[1].token = find_operator("#>#", oids->enc[type]);
+		pair[1].display = find_operator("@>#", oids->enc[type]);
+	}
+}
+
+/* Replaces a token operator by its display operator. */
+static void
+rewrite_sort_operator(Oid *sortop)
+{
+	for (int i = 0; i < lengthof(pairs); i++)
+		if (OidIsValid(*sortop) && pairs[i].token == *sortop && OidIsValid(pairs[i].display))
+		{
+			*sortop = pairs[i].display;
+			return;
+		}
+}
+
+/* Replaces the operators of a list of SortGroupClauses. */
+static void
+rewrite_clauses(List *clauses)
+{
+	ListCell *cell;
+
+	foreach (cell, clauses)
+		if (IsA(lfirst(cell), SortGroupClause))
+			rewrite_sort_operator(&((SortGroupClause *) lfirst(cell))->sortop);
+}
+
+/*
+ * Tells whether an equality needs its argument under the class of the other
+ * one: a column whose class has a normal form, against anything of no class.
+ * Returns the class, or 0.
+ */
+static int32
+class_for_literal(Node *column, Node *literal)
+{
+	int32 typmod = exprTypmod(column);
+	Oid literal_type = exprType(literal);
+
+	if (typmod <= 0 || cims_type_of_oid(exprType(column)) != CIMS_TYPE_TEXT)
+		return 0;
+	if (cims_class_normal_form(typmod) == CIMS_NORMAL_NONE || exprTypmod(literal) == typmod)
+		return 0;
+	if (cims_type_of_oid(literal_type) == CIMS_TYPE_TEXT || cims_type_of_array_oid(literal_type) == CIMS_TYPE_TEXT)
+		return exprTypmod(literal) > 0 ? 0 : typmod;
+	return literal_type == TEXTOID || literal_type == TEXTARRAYOID || literal_type == VARCHAROID ? typmod : 0;
+}
+
+/* Tells whether an operator is an equality of the encrypted text type. */
+static bool
+is_equality(Oid opno)
+{
+	char *name = get_opname(opno);
+	bool equality;
+
+	if (name == NULL)
+		return false;
+	equality = strcmp(name, "=") == 0 || strcmp(name, "<>") == 0;
+	pfree(name);
+	return equality;
+}
+
+/* Finds which argument of an equality is a literal to bring under a class: 0, 1, or -1. */
+static int
+literal_argument(Oid opno, List *args, int32 *class_id)
+{
+	if (list_length(args) != 2)
+		return -1;
+	if ((*class_id = class_for_literal(linitial(args), lsecond(args))) != 0)
+		return is_equality(opno) ? 1 : -1;
+	if ((*class_id = class_for_literal(lsecond(args), linitial(args))) != 0)
+		return is_equality(opno) ? 0 : -1;
+	return -1;
+}
+
+/* Notes in a walk that an expression has to change. */
+static bool
+expression_needs_mutation(Node *node)
+{
+	int32 class_id;
+
+	if (IsA(node, MinMaxExpr))
+		return cims_type_of_oid(((MinMaxExpr *) node)->minmaxtype) != 0;
+	if (IsA(node, OpExpr))
+		return literal_argument(((OpExpr *) node)->opno, ((OpExpr *) node)->args, &class_id) >= 0;
+	if (IsA(node, ScalarArrayOpExpr))
+		return literal_argument(((ScalarArrayOpExpr *) node)->opno, ((ScalarArrayOpExpr *) node)->args,
+								&class_id) == 1;
+	return false;
+}
+
+/* Rewrites the clauses of one query level. */
+static void
+rewrite_query_level(Query *query)
+{
+	ListCell *cell;
+
+	rewrite_clauses(query->sortClause);
+	rewrite_clauses(query->groupClause);
+	rewrite_clauses(query->distinctClause);
+	foreach (cell, query->windowClause)
+	{
+		WindowClause *window = lfirst_node(WindowClause, cell);
+
+		rewrite_clauses(window->partitionClause);
+		rewrite_clauses(window->orderClause);
+	}
+}
+
+/* Rewrites sort operators in place, and notes what else has to change. */
+static bool
+rewrite_walker(Node *node, RewriteContext *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		rewrite_query_level((Query *) node);
+		return query_tree_walker((Query *) node, rewrite_walker, context, 0);
+	}
+	if (IsA(node, Aggref))
+	{
+		rewrite_clauses(((Aggref *) node)->aggorder);
+		rewrite_clauses(((Aggref *) node)->aggdistinct);
+	}
+	if (!context->needs_mutation && expression_needs_mutation(node))
+		context->needs_mutation = true;
+	return expression_tree_walker(node, rewrite_walker, context);
+}
+
+/* Finds a function of schema cims. */
+static Oid
+find_function(const char *name, int n_args, const Oid *arg_types)
+{
+	List *qualified = list_make2(makeString("cims"), makeString(pstrdup(name)));
+
+	return LookupFuncName(qualified, n_args, arg_types, false);
+}
+
+/* Makes GREATEST and LEAST compare plaintext, not tokens. */
+static Node *
+mutate_min_max(MinMaxExpr *expr, List *args)
+{
+	CimsSealedType type = cims_type_of_oid(expr->minmaxtype);
+	Oid array_type = cims_type_oids()->enc_array[type];
+	ArrayExpr *array = makeNode(ArrayExpr);
+
+	array->array_typeid = array_type;
+	array->array_collid = expr->minmaxcollid;
+	array->element_typeid = expr->minmaxtype;
+	array->elements = args;
+	array->multidims = false;
+	array->location = expr->location;
+	return (Node *) makeFuncExpr(find_function(expr->op == IS_GREATEST ? "greatest" : "least", 1, &array_type),
+								 expr->minmaxtype, list_make1(array), expr->minmaxcollid,
+								 expr->inputcollid, COERCE_EXPLICIT_CALL);
+}
+
+/* Wraps a literal so that it is compared under a class. */
+static Node *
+wrap_literal(Node *literal, int32 class_id, Oid *result_type)
+{
+	Oid arg_types[2] = {exprType(literal), INT4OID};
+	bool is_array = OidIsValid(get_element_type(arg_types[0]));
+	const CimsTypeOids *oids = cims_type_oids();
+
+	if (arg_types[0] == VARCHAROID)
+		arg_types[0] = TEXTOID;
+	*result_type = is_array ? oids->enc_array[CIMS_TYPE_TEXT] : oids->enc[CIMS_TYPE_TEXT];
+	return (Node *) makeFuncExpr(find_function("as_class", 2, arg_types), *result_type,
+								 list_make2(literal,
+											makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+													  Int32GetDatum(class_id), false, true)),
+								 exprCollation(literal), InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+/* Points an equality whose literal was wrapped to the operator of (enc_text, enc_text). */
+static void
+mutate_equality(Oid *opno, Oid *opfuncid, List *args)
+{
+	int32 class_id;
+	int position = literal_argument(*opno, args, &class_id);
+	char *name;
+	Oid result_type;
+
+	if (position < 0)
+		return;
+	lfirst(list_nth_cell(args, position)) = wrap_literal(list_nth(args, position), class_id, &result_type);
+	name = get_opname(*opno);
+	*opno = find_operator(name, cims_type_oids()->enc[CIMS_TYPE_TEXT]);
+	*opfuncid = get_opcode(*opno);
+}
+
+/* Changes the expressions that a walk found, on a copy of the query. */
+static Node *
+rewrite_mutator(Node *node, void *context)
+{
+	Node *copy;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Query))
+		return (Node *) query_tree_mutator((Query *) node, rewrite_mutator, context, 0);
+	copy = expression_tree_mutator(node, rewrite_mutator, context);
+	if (IsA(copy, MinMaxExpr) && cims_type_of_oid(((MinMaxExpr *) copy)->minmaxtype) != 0)
+		return mutate_min_max((MinMaxExpr *) copy, ((MinMaxExpr *) copy)->args);
+	if (IsA(copy, OpExpr))
+		mutate_equality(&((OpExpr *) copy)->opno, &((OpExpr *) copy)->opfuncid, ((OpExpr *) copy)->args);
+	else if (IsA(copy, ScalarArrayOpExpr))
+	{
+		ScalarArrayOpExpr *expr = (ScalarArrayOpExpr *) copy;
+		int32 class_id;
+
+		if (literal_argument(expr->opno, expr->args, &class_id) == 1)
+			mutate_equality(&expr->opno, &expr->opfuncid, expr->args);
+	}
+	return copy;
+}
+
+/* Rewrites a query in place, or into a copy where expressions change. */
+static Query *
+rewrite_query(Query *query)
+{
+	const CimsTypeOids *oids = cims_type_oids();
+	RewriteContext context = {false};
+
+	if (!oids->installed || query->commandType == CMD_UTILITY)
+		return query;
+	if (!pairs_valid)
+		look_up_pairs(oids);
+	rewrite_walker((Node *) query, &context);
+	if (context.needs_mutation)
+		query = (Query *) rewrite_mutator((Node *) query, NULL);
+	return query;
+}
+
+/* Planner hook. */
+static PlannedStmt *
+plan_query(Query *query, const char *query_string, int cursor_options, ParamListInfo params)
+{
+	PlannedStmt *plan;
+
+	query = rewrite_query(query);
+	planner_depth++;
+	PG_TRY();
+	{
+		if (next_planner != NULL)
+			plan = next_planner(query, query_string, cursor_options, params);
+		else
+			plan = standard_planner(query, query_string, cursor_options, params);
+	}
+	PG_FINALLY();
+	{
+		planner_depth--;
+	}
+	PG_END_TRY();
+	return plan;
+}
+
+/* Post-parse hook: rewrites the body of a function that is being inlined. */
+static void
+analyze_inlined(ParseState *pstate, Query *query, JumbleState *jumble)
+{
+	if (next_post_parse_analyze != NULL)
+		next_post_parse_analyze(pstate, query, jumble);
+	if (planner_depth > 0 && query->commandType == CMD_SELECT)
+	{
+		Query *rewritten = rewrite_query(query);
+
+		if (rewritten != query)
+			*query = *rewritten;
+	}
+}
+
+/* Installs the hooks. */
+void
+cims_rewrite_init(void)
+{
+	next_planner = planner_hook;
+	planner_hook = plan_query;
+	next_post_parse_analyze = post_parse_analyze_hook;
+	post_parse_analyze_hook = analyze_inlined;
+}

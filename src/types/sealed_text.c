@@ -1,0 +1,103 @@
+/*
+ * sealed_text.c
+ *		The armored text of values, as a role may have it.
+ *
+ * A value carries its equality token.  A role that reads sealed values and can
+ * seal guesses would compare tokens, so in the armor that it gets the token is
+ * blinded: combined with a keyed hash of the value's nonce, which coming back
+ * in undoes.  Dumps and replication need the token as it is, to restore
+ * without keys: superusers, roles with BYPASSRLS and walsenders get it so.
+ * Where keys are not at hand nothing can be blinded, nor any guess sealed.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "replication/walsender.h"
+#include "utils/acl.h"
+
+#include "types/types.h"
+
+/* Bit of the flags byte that stands in armor alone. */
+#define FLAGS_OFFSET 2
+#define FLAG_BLINDED 0x80
+
+/* Tells whether the current role gets tokens as they are. */
+static bool
+role_gets_tokens(void)
+{
+	return am_walsender || has_bypassrls_privilege(GetUserId());
+}
+
+/* Blinds the token of a parsed value in place, or undoes it; false where keys are not at hand. */
+static bool
+blind_token(const CimsSealed *sealed)
+{
+	static const unsigned char label[] = "cims blind";
+	CimsBytes parts[2] = {{label, sizeof(label)}, {sealed->nonce, cims_suite_nonce_len(sealed->suite)}};
+	unsigned char digest[CIMS_MAC_LEN];
+	unsigned char *token = (unsigned char *) sealed->token;
+	CimsMac *mac;
+	CimsTokenScheme scheme;
+
+	if (token == NULL)
+		return true;
+	if (cims_search_mac(CIMS_SEARCH_LITERAL, &mac, &scheme) != CIMS_KEYS_OK ||
+		cims_mac_sign(mac, parts, 2, digest) != CIMS_CRYPTO_OK)
+		return false;
+	for (int i = 0; i < CIMS_TOKEN_LEN; i++)
+		token[i] ^= digest[i];
+	return true;
+}
+
+/* Prints a value in its armored form. */
+char *
+cims_value_armor(struct varlena *value)
+{
+	CimsBytes bytes = {(const unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+	size_t len = cims_armor_encoded_len(bytes.len);
+	char *armor = palloc_extended(len + 1, MCXT_ALLOC_HUGE);
+	CimsSealed sealed;
+
+	if (!role_gets_tokens())
+	{
+		unsigned char *copy = palloc(bytes.len);
+
+		bytes.data = memcpy(copy, bytes.data, bytes.len);
+		if (cims_sealed_parse(bytes, &sealed) && sealed.token != NULL && blind_token(&sealed))
+			copy[FLAGS_OFFSET] |= FLAG_BLINDED;
+	}
+	if (cims_armor_encode(bytes, armor) != CIMS_CRYPTO_OK)
+		elog(ERROR, "could not armor a sealed value");
+	armor[len] = '\0';
+	return armor;
+}
+
+/* Takes the value out of an armored text. */
+struct varlena *
+cims_value_of_armor(const char *armor, size_t len, CimsSealed *sealed)
+{
+	struct varlena *value = palloc_extended(VARHDRSZ + len, MCXT_ALLOC_HUGE);
+	unsigned char *data = (unsigned char *) VARDATA(value);
+	bool blinded = false;
+	CimsBytes bytes = {data, 0};
+	bool valid = cims_armor_decode(armor, len, data, &bytes.len) == CIMS_CRYPTO_OK;
+
+	if (valid && bytes.len > FLAGS_OFFSET)
+	{
+		blinded = (data[FLAGS_OFFSET] & FLAG_BLINDED) != 0;
+		data[FLAGS_OFFSET] &= ~FLAG_BLINDED;
+	}
+	if (!valid || !cims_sealed_parse(bytes, sealed))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid sealed value"),
+				 errdetail("The text begins as a sealed value does, but is cut, mistyped or of an unknown format.")));
+	if (blinded && !blind_token(sealed))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sealed value cannot be taken in without keys"),
+				 errdetail("It was read by an ordinary role, so that its token is blinded."),
+				 errhint("Make the keys available, or dump as a role with BYPASSRLS.")));
+	SET_VARSIZE(value, VARHDRSZ + bytes.len);
+	return value;
+}

@@ -1,0 +1,229 @@
+/*
+ * value.c
+ *		Sealing and opening of values.
+ *
+ * A value of class "default" is a literal in flight: its nonce is derived from
+ * the plaintext, so that equal literals are equal nodes to the planner and to
+ * GROUP BY.  Every other value has a random nonce.
+ */
+#include "postgres.h"
+
+#include "types/types.h"
+
+/* Takes a detoasted value apart. */
+void
+cims_value_parse(struct varlena *value, CimsSealed *sealed)
+{
+	CimsBytes bytes = {(const unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+
+	if (unlikely(!cims_sealed_parse(bytes, sealed)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("encrypted value is damaged"),
+				 errdetail("Its header is not that of a sealed value."),
+				 errhint("cims.check_table lists the damaged values of a table.")));
+}
+
+/* Raises for a value that does not authenticate, naming class and key version, never bytes. */
+static void
+damaged_value_error(const CimsSealed *sealed)
+{
+	const CimsClass *class = cims_class_find(sealed->class_id);
+	char number[12];
+
+	snprintf(number, sizeof(number), "%d", sealed->class_id);
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("could not reveal encrypted value"),
+			 errdetail("Authentication failed for class \"%s\", key version %u.",
+					   class != NULL ? class->name : number, sealed->key_version),
+			 errhint("cims.check_table lists the damaged values of a table.")));
+}
+
+/* Opens a parsed value with its key; false where authentication fails. */
+bool
+cims_value_open(const CimsSealed *sealed, CimsDataKey *key, Datum *plain)
+{
+	CimsSuite suite = key->suite;
+	size_t len = sealed->body.len - CIMS_TAG_LEN;
+	struct varlena *buffer;
+	CimsBytes bytes;
+
+	if (suite != sealed->suite)
+		return false;
+	buffer = palloc(VARHDRSZ + len + 1);
+	SET_VARSIZE(buffer, VARHDRSZ + len);
+	if (cims_sealer_unseal(key->sealer, sealed->header, sealed->nonce, sealed->body,
+						   (unsigned char *) VARDATA(buffer)) != CIMS_CRYPTO_OK)
+	{
+		pfree(buffer);
+		return false;
+	}
+	if (sealed->type == CIMS_TYPE_BYTEA)
+	{
+		*plain = PointerGetDatum(buffer);
+		return true;
+	}
+	bytes.data = (unsigned char *) VARDATA(buffer);
+	bytes.len = len;
+	*plain = cims_plain_from_bytes(sealed->type, bytes);
+	cims_crypto_wipe(VARDATA(buffer), len);
+	pfree(buffer);
+	return true;
+}
+
+/* Reveals a value whatever the role's level; callers check it. */
+Datum
+cims_value_reveal(struct varlena *value)
+{
+	CimsSealed sealed;
+	CimsDataKey *key;
+	CimsKeyStatus status;
+	Datum plain;
+
+	cims_value_parse(value, &sealed);
+	status = cims_data_key_find(sealed.class_id, sealed.key_version, &key);
+	if (unlikely(status != CIMS_KEYS_OK))
+		cims_keyring_error(status, sealed.class_id, sealed.key_version);
+	if (unlikely(!cims_value_open(&sealed, key, &plain)))
+		damaged_value_error(&sealed);
+	return plain;
+}
+
+/* Reveals a value of enc_text. */
+text *
+cims_value_reveal_text(struct varlena *value)
+{
+	CimsSealed sealed;
+
+	cims_value_parse(value, &sealed);
+	if (sealed.type != CIMS_TYPE_TEXT)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("encrypted value does not hold text")));
+	return DatumGetTextPP(cims_value_reveal(value));
+}
+
+/* Returns the normal form under which values of a class are equal and ordered. */
+CimsNormalForm
+cims_class_normal_form(int32 class_id)
+{
+	const CimsClass *class = cims_class_find(class_id);
+
+	return class != NULL ? class->normal_form : CIMS_NORMAL_NONE;
+}
+
+/* Derives the nonce of a literal from its type, its key and its plaintext. */
+static void
+derive_nonce(const CimsSealed *sealed, CimsBytes plain, unsigned char *nonce)
+{
+	unsigned char digest[CIMS_MAC_LEN];
+	CimsBytes parts[2] = {sealed->header, plain};
+	CimsMac *mac;
+	CimsTokenScheme scheme;
+	CimsKeyStatus status = cims_search_mac(CIMS_SEARCH_LITERAL, &mac, &scheme);
+
+	if (status != CIMS_KEYS_OK)
+		cims_keyring_error(status, 0, 0);
+	if (cims_mac_sign(mac, parts, 2, digest) != CIMS_CRYPTO_OK)
+		elog(ERROR, "could not derive the nonce of a literal");
+	memcpy(nonce, digest, cims_suite_nonce_len(sealed->suite));
+}
+
+/* Fills the header of a new value, with the token of a normal form; token is room for it. */
+static void
+prepare_header(CimsSealed *sealed, CimsSealedType type, Datum plain, const CimsClass *class,
+			   CimsNormalForm form, unsigned char token[CIMS_TOKEN_LEN])
+{
+	memset(sealed, 0, sizeof(*sealed));
+	sealed->type = type;
+	sealed->class_id = class->id;
+	if (class->id == cims_class_default_id())
+		sealed->flags |= CIMS_FLAG_LITERAL;
+	if (class->equality)
+	{
+		CimsMac *mac;
+
+		cims_token_of_plain(type, plain, form, token);
+		if (cims_search_mac(CIMS_SEARCH_TOKEN, &mac, &sealed->token_scheme) != CIMS_KEYS_OK)
+			elog(ERROR, "search key went away while sealing");
+		sealed->token = token;
+	}
+}
+
+/* Seals a plaintext under the active key of a class, with the token of a normal form. */
+static struct varlena *
+seal_value(CimsSealedType type, Datum plain, const CimsClass *class, CimsNormalForm form)
+{
+	CimsSealed sealed;
+	CimsDataKey *key;
+	CimsKeyStatus status;
+	CimsBytes bytes;
+	struct varlena *value;
+	unsigned char *out;
+	unsigned char token[CIMS_TOKEN_LEN];
+	size_t header_len, nonce_len;
+
+	bytes = cims_plain_to_bytes(type, plain);
+	prepare_header(&sealed, type, plain, class, form, token);
+	/* the key last: nothing between here and its use may drop it */
+	status = cims_data_key_active(class->id, &key);
+	if (unlikely(status != CIMS_KEYS_OK))
+		cims_keyring_error(status, class->id, 0);
+	sealed.suite = key->suite;
+	sealed.key_version = key->version;
+	nonce_len = cims_suite_nonce_len(key->suite);
+
+	value = palloc(VARHDRSZ + CIMS_MAX_SEALED_HEADER + nonce_len + bytes.len + CIMS_TAG_LEN);
+	out = (unsigned char *) VARDATA(value);
+	header_len = cims_sealed_write_header(&sealed, out);
+	sealed.header.data = out;
+	sealed.header.len = header_len;
+	SET_VARSIZE(value, VARHDRSZ + header_len + nonce_len + bytes.len + CIMS_TAG_LEN);
+	if (sealed.flags & CIMS_FLAG_LITERAL)
+	{
+		derive_nonce(&sealed, bytes, out + header_len);
+		status = cims_data_key_find(class->id, sealed.key_version, &key);
+		if (status != CIMS_KEYS_OK)
+			cims_keyring_error(status, class->id, sealed.key_version);
+	}
+	else if (cims_sealer_nonce(key->sealer, out + header_len) != CIMS_CRYPTO_OK)
+		elog(ERROR, "could not draw a nonce");
+	if (cims_sealer_seal(key->sealer, sealed.header, out + header_len, bytes,
+						 out + header_len + nonce_len) != CIMS_CRYPTO_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not seal a value of class \"%s\"", class->name)));
+	cims_data_key_count_sealed(key);
+	return value;
+}
+
+/* Copies a class that values are to be sealed under, or raises why there is none. */
+static CimsClass
+class_to_seal(int32 class_id)
+{
+	const CimsClass *class = cims_class_find(class_id);
+
+	if (unlikely(class == NULL))
+		cims_keyring_error(cims_keyring_initialised() ? CIMS_KEYS_NO_VERSION : CIMS_KEYS_NOT_INITIALISED,
+						   class_id, 0);
+	return *class;
+}
+
+/* Seals a plaintext under a class's active key. */
+struct varlena *
+cims_value_seal(CimsSealedType type, Datum plain, int32 class_id)
+{
+	CimsClass class = class_to_seal(class_id < 1 ? cims_class_default_id() : class_id);
+
+	return seal_value(type, plain, &class, class.normal_form);
+}
+
+/* Seals a literal in flight whose token is that of another class's normal form. */
+struct varlena *
+cims_value_seal_literal(CimsSealedType type, Datum plain, CimsNormalForm form)
+{
+	CimsClass class = class_to_seal(cims_class_default_id());
+
+	return seal_value(type, plain, &class, form);
+}
