@@ -32,7 +32,7 @@ flags="-g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-r
 
 rm -rf "$build"
 mkdir "$build"
-for source in ../../src/crypto/*.c ../../src/mask/*.c
+for source in ../../src/crypto/*.c ../../src/mask/*.c ../../src/gram/*.c
 do
 	part=$(basename "$(dirname "$source")")
 	# shellcheck disable=SC2086
