@@ -201,7 +201,7 @@ REVOKE ALL ON FUNCTION cims.unlock() FROM PUBLIC;
 
 -- Find a class, or say which there are
 CREATE FUNCTION cims.require_class(class text) RETURNS int
-	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	found_id int := (SELECT c.id FROM cims.class c WHERE c.name = class);
@@ -331,7 +331,7 @@ REVOKE ALL ON FUNCTION cims.init(text, int, text) FROM PUBLIC;
 
 -- Data keys
 CREATE FUNCTION cims.rotate_key(class text) RETURNS int
-	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -355,10 +355,10 @@ COMMENT ON FUNCTION cims.rotate_key(text) IS
 REVOKE ALL ON FUNCTION cims.rotate_key(text) FROM PUBLIC;
 
 CREATE FUNCTION cims.rotate_master_key(new_id int) RETURNS void
-	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF new_id <= 0 THEN
+	IF new_id IS NULL OR new_id <= 0 THEN
 		RAISE EXCEPTION 'the number of a master key must be greater than 0'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
@@ -369,6 +369,306 @@ $$;
 COMMENT ON FUNCTION cims.rotate_master_key(int) IS
 	'wraps every key of this database under the master key with another number, which the file or command must give; no value is touched';
 REVOKE ALL ON FUNCTION cims.rotate_master_key(int) FROM PUBLIC;
+
+-- What refers to a data key
+CREATE FUNCTION cims.wait_for_sealers(changed xid) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_wait_for_sealers';
+COMMENT ON FUNCTION cims.wait_for_sealers(xid) IS
+	'waits for the transactions that may still seal with a data key whose row was last changed by the one given; part of cims.destroy_key()';
+REVOKE ALL ON FUNCTION cims.wait_for_sealers(xid) FROM PUBLIC;
+
+CREATE FUNCTION cims.references_key(value "any", class_id int, version int) RETURNS boolean
+	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_references_key';
+COMMENT ON FUNCTION cims.references_key("any", int, int) IS
+	'whether a value, or one within an array, a domain or a row, was sealed with a version (0: with any) of a class''s data key; reads headers only';
+REVOKE ALL ON FUNCTION cims.references_key("any", int, int) FROM PUBLIC;
+
+CREATE FUNCTION cims.index_references_key(index regclass, class_id int, version int) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_index_references_key';
+COMMENT ON FUNCTION cims.index_references_key(regclass, int, int) IS
+	'whether a b-tree holds a value, be it of a deleted row, that was sealed with a version (0: with any) of a class''s data key';
+REVOKE ALL ON FUNCTION cims.index_references_key(regclass, int, int) FROM PUBLIC;
+
+CREATE FUNCTION cims.sealed_types() RETURNS SETOF oid
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE sealed AS (
+		SELECT t.oid FROM pg_type t
+		WHERE t.typnamespace = 'cims'::regnamespace AND t.typtype = 'b' AND t.typelem = 0 AND t.typname LIKE 'enc\_%'
+		UNION
+		SELECT t.oid
+		FROM sealed s JOIN pg_type t ON t.typbasetype = s.oid
+			OR t.typelem = s.oid AND t.typcategory = 'A'
+			OR t.typrelid <> 0 AND EXISTS (SELECT FROM pg_attribute a
+				WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = s.oid)
+	)
+	SELECT s.oid FROM sealed s
+$$;
+COMMENT ON FUNCTION cims.sealed_types() IS 'the encrypted types, and every array, domain and row type with one inside';
+REVOKE ALL ON FUNCTION cims.sealed_types() FROM PUBLIC;
+
+CREATE FUNCTION cims.key_references(class_id int, version int) RETURNS SETOF text
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+	-- in a stored expression the bytes of a constant stand as signed decimals
+	bytes text := (SELECT ' ' || string_agg(CASE WHEN b > 127 THEN b - 256 ELSE b END::text, ' ' ORDER BY n) || ' '
+				   FROM (SELECT n, get_byte(int4send(class_id) || CASE WHEN version = 0 THEN '' ELSE int4send(version) END, n) AS b
+						 FROM generate_series(0, CASE WHEN version = 0 THEN 3 ELSE 7 END) n) s);
+	col record;
+	found boolean;
+BEGIN
+	FOR col IN
+		SELECT c.oid::regclass AS tab, a.attname,
+			c.relpersistence = 't' AND c.relnamespace <> pg_my_temp_schema() AS foreign_temp
+		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+		WHERE c.relkind IN ('r', 'm') AND a.attnum > 0 AND NOT a.attisdropped
+			AND a.atttypid IN (SELECT cims.sealed_types())
+		ORDER BY c.oid::regclass::text, a.attnum
+	LOOP
+		IF col.foreign_temp THEN
+			RETURN NEXT format('temporary table %s of another session, perhaps', col.tab);
+			CONTINUE;
+		END IF;
+		EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s t WHERE cims.references_key(t.%I, $1, $2))', col.tab, col.attname)
+			INTO found USING class_id, version;
+		IF found THEN
+			RETURN NEXT format('column %I of table %s', col.attname, col.tab);
+		END IF;
+	END LOOP;
+
+	RETURN QUERY
+		SELECT format('ordered index %s, until it is rebuilt by REINDEX', i.indexrelid::regclass)
+		FROM pg_index i
+		WHERE EXISTS (SELECT FROM unnest(i.indclass::oid[]) o (oid) JOIN pg_opclass p ON p.oid = o.oid
+					  WHERE p.opcname LIKE 'enc\_%\_order\_ops' AND p.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'btree'))
+			AND (SELECT c.relkind FROM pg_class c WHERE c.oid = i.indexrelid) = 'i'
+			AND pg_relation_filenode(i.indexrelid) IS NOT NULL
+			AND cims.index_references_key(i.indexrelid, class_id, version);
+
+	RETURN QUERY
+		SELECT s.what
+		FROM (
+			SELECT format('default of a column of %s', d.adrelid::regclass) AS what, d.adbin AS node FROM pg_attrdef d
+			UNION ALL SELECT format('rule or view %s', r.ev_class::regclass), r.ev_action FROM pg_rewrite r
+			UNION ALL SELECT format('rule or view %s', r.ev_class::regclass), r.ev_qual FROM pg_rewrite r
+			UNION ALL SELECT format('policy %I of %s', p.polname, p.polrelid::regclass), p.polqual FROM pg_policy p
+			UNION ALL SELECT format('policy %I of %s', p.polname, p.polrelid::regclass), p.polwithcheck FROM pg_policy p
+			UNION ALL SELECT format('constraint %I', c.conname), c.conbin FROM pg_constraint c
+			UNION ALL SELECT format('index %s', i.indexrelid::regclass), i.indexprs FROM pg_index i
+			UNION ALL SELECT format('index %s', i.indexrelid::regclass), i.indpred FROM pg_index i
+			UNION ALL SELECT format('partition bound of %s', c.oid::regclass), c.relpartbound FROM pg_class c
+			UNION ALL SELECT format('partition key of %s', p.partrelid::regclass), p.partexprs FROM pg_partitioned_table p
+			UNION ALL SELECT format('trigger %I of %s', t.tgname, t.tgrelid::regclass), t.tgqual FROM pg_trigger t
+			UNION ALL SELECT format('function %s', p.oid::regprocedure), p.proargdefaults FROM pg_proc p
+			UNION ALL SELECT format('function %s', p.oid::regprocedure), p.prosqlbody FROM pg_proc p
+			UNION ALL SELECT format('default of type %s', t.oid::regtype), t.typdefaultbin FROM pg_type t
+			UNION ALL SELECT format('statistics %I', e.stxname), e.stxexprs FROM pg_statistic_ext e
+			UNION ALL SELECT format('publication of %s', q.prrelid::regclass), q.prqual FROM pg_publication_rel q
+		) s
+		WHERE position(bytes IN s.node::text) > 0;
+END
+$$;
+COMMENT ON FUNCTION cims.key_references(int, int) IS
+	'what in this database refers to a version (0: to any) of a class''s data key: columns of tables, ordered indexes, constants in the catalog';
+REVOKE ALL ON FUNCTION cims.key_references(int, int) FROM PUBLIC;
+
+CREATE FUNCTION cims.class_columns(class_id int) RETURNS SETOF text
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('column %I of %s', a.attname, a.attrelid::regclass)
+	FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+	WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypmod = class_id
+		AND c.relkind IN ('r', 'm', 'p', 'f', 'c', 'v') AND a.atttypid IN (SELECT cims.sealed_types())
+	UNION ALL
+	SELECT format('domain %s', t.oid::regtype)
+	FROM pg_type t
+	WHERE t.typtype = 'd' AND t.typtypmod = class_id AND t.oid IN (SELECT cims.sealed_types())
+	ORDER BY 1
+$$;
+COMMENT ON FUNCTION cims.class_columns(int) IS 'the columns and domains whose type modifier is a class';
+REVOKE ALL ON FUNCTION cims.class_columns(int) FROM PUBLIC;
+
+-- Change and drop classes
+CREATE FUNCTION cims.alter_class(name text, options jsonb, force boolean DEFAULT false) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	known text[] := ARRAY['level', 'suite', 'equality', 'mask', 'normal_form', 'max_length', 'precision', 'scale'];
+	the_id int := cims.require_class(name);
+	old cims.class;
+	new cims.class;
+	wrong text;
+	used text;
+BEGIN
+	IF jsonb_typeof(options) IS DISTINCT FROM 'object' THEN
+		RAISE EXCEPTION 'options of a class must be a JSON object'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'For example {"level": 4, "mask": "partial(3,2)", "max_length": null}.';
+	END IF;
+	SELECT string_agg(format('"%s"', k), ', ') INTO wrong FROM jsonb_object_keys(options) k WHERE k <> ALL (known);
+	IF wrong IS NOT NULL THEN
+		RAISE EXCEPTION 'unknown option % of a class', wrong
+			USING ERRCODE = 'invalid_parameter_value', HINT = format('Options are %s.', array_to_string(known, ', '));
+	END IF;
+	SELECT string_agg(format('"%s"', o.key), ', ') INTO wrong FROM jsonb_each(options) o
+		WHERE o.value = 'null' AND o.key IN ('level', 'suite', 'equality', 'mask');
+	IF wrong IS NOT NULL THEN
+		RAISE EXCEPTION 'option % of a class must not be null', wrong USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+
+	SELECT * INTO old FROM cims.class c WHERE c.id = the_id FOR NO KEY UPDATE;
+	new := jsonb_populate_record(old, options);
+	SELECT string_agg(c, ', ') INTO used FROM cims.class_columns(the_id) c;
+	IF (new.equality IS DISTINCT FROM old.equality OR new.normal_form IS DISTINCT FROM old.normal_form)
+		AND used IS NOT NULL AND force IS NOT TRUE THEN
+		RAISE EXCEPTION 'cannot change how values of class "%" are compared while it is in use', name
+			USING ERRCODE = 'dependent_objects_still_exist',
+				  DETAIL = format('It is the class of %s. Values that were sealed before would not be found equal to those sealed after.', used),
+				  HINT = 'Repeat with force => true, and reseal these columns at once.';
+	END IF;
+
+	UPDATE cims.class c SET level = new.level, suite = new.suite, equality = new.equality, mask = new.mask,
+			normal_form = new.normal_form, max_length = new.max_length, "precision" = new."precision", scale = new.scale
+		WHERE c.id = the_id;
+	IF new.suite <> old.suite THEN
+		PERFORM cims.rotate_key(name);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.alter_class(text, jsonb, boolean) IS
+	'changes options of a class, given as a JSON object: level, suite (a new data key begins with it), equality, mask, normal_form, max_length, precision, scale; null takes an option away; equality and normal_form of a class in use need force';
+REVOKE ALL ON FUNCTION cims.alter_class(text, jsonb, boolean) FROM PUBLIC;
+
+CREATE FUNCTION cims.drop_class(name text) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	the_id int := cims.require_class(name);
+	changed xid;
+	used text;
+BEGIN
+	IF name = 'default' THEN
+		RAISE EXCEPTION 'class "default" cannot be dropped'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  DETAIL = 'Values that are given no class are sealed under it.';
+	END IF;
+	SELECT c.xmin INTO changed FROM cims.class c WHERE c.id = the_id FOR UPDATE;
+	SELECT string_agg(c, E'\n') INTO used FROM cims.class_columns(the_id) c;
+	IF used IS NOT NULL THEN
+		RAISE EXCEPTION 'class "%" is in use', name
+			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = used,
+				  HINT = 'Give these columns another class first.';
+	END IF;
+	IF EXISTS (SELECT FROM cims.data_key k WHERE k.class_id = the_id AND k.state <> 'destroyed') THEN
+		PERFORM cims.wait_for_sealers(changed);
+		SELECT string_agg(r, E'\n') INTO used FROM cims.key_references(the_id, 0) r;
+		IF used IS NOT NULL THEN
+			RAISE EXCEPTION 'values of class "%" are left', name
+				USING ERRCODE = 'dependent_objects_still_exist', DETAIL = used,
+					  HINT = 'They could never be revealed again; reseal them under another class first.';
+		END IF;
+	END IF;
+	DELETE FROM cims.class_grant_entry e WHERE e.class_id = the_id;
+	DELETE FROM cims.data_key k WHERE k.class_id = the_id;
+	DELETE FROM cims.class c WHERE c.id = the_id;
+END
+$$;
+COMMENT ON FUNCTION cims.drop_class(text) IS
+	'drops a class that no column has and of which no value is left, with its data keys and grants';
+REVOKE ALL ON FUNCTION cims.drop_class(text) FROM PUBLIC;
+
+-- States of data keys
+CREATE FUNCTION cims.require_key(class text, version int) RETURNS cims.data_key
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	the_class int := cims.require_class(class);
+	the_key cims.data_key;
+BEGIN
+	PERFORM FROM cims.class c WHERE c.id = the_class FOR NO KEY UPDATE;
+	SELECT * INTO the_key FROM cims.data_key k WHERE k.class_id = the_class AND k.version = version FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no version % of the data key of class "%"', version, class
+			USING ERRCODE = 'undefined_object', HINT = 'View cims.key_status lists the data keys of this database.';
+	END IF;
+	IF the_key.state = 'destroyed' THEN
+		RAISE EXCEPTION 'version % of the data key of class "%" is destroyed', version, class
+			USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	IF the_key.state = 'active' THEN
+		RAISE EXCEPTION 'version % of the data key of class "%" is active', version, class
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Put another version in its place first by cims.rotate_key().';
+	END IF;
+	RETURN the_key;
+END
+$$;
+COMMENT ON FUNCTION cims.require_key(text, int) IS 'locks and returns a data key that is neither active nor destroyed, or raises';
+REVOKE ALL ON FUNCTION cims.require_key(text, int) FROM PUBLIC;
+
+CREATE FUNCTION cims.disable_key(class text, version int, reason text DEFAULT NULL) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	the_key cims.data_key := cims.require_key(class, version);
+BEGIN
+	UPDATE cims.data_key k SET state = 'disabled', changed = now(), reason = reason
+		WHERE k.class_id = the_key.class_id AND k.version = the_key.version;
+END
+$$;
+COMMENT ON FUNCTION cims.disable_key(text, int, text) IS
+	'stops a version of a class''s data key from revealing, until cims.enable_key(); not for the active one';
+REVOKE ALL ON FUNCTION cims.disable_key(text, int, text) FROM PUBLIC;
+
+CREATE FUNCTION cims.enable_key(class text, version int, reason text DEFAULT NULL) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	the_key cims.data_key := cims.require_key(class, version);
+BEGIN
+	UPDATE cims.data_key k SET state = 'decrypt_only', changed = now(), reason = reason
+		WHERE k.class_id = the_key.class_id AND k.version = the_key.version;
+END
+$$;
+COMMENT ON FUNCTION cims.enable_key(text, int, text) IS 'lets a disabled version of a class''s data key reveal again';
+REVOKE ALL ON FUNCTION cims.enable_key(text, int, text) FROM PUBLIC;
+
+CREATE FUNCTION cims.destroy_key(class text, version int, reason text DEFAULT NULL, force boolean DEFAULT false) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+	the_key cims.data_key;
+	used text;
+BEGIN
+	IF force AND coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION 'a data key is destroyed by force only with a reason'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	the_key := cims.require_key(class, version);
+	PERFORM cims.wait_for_sealers(k.xmin) FROM cims.data_key k
+		WHERE k.class_id = the_key.class_id AND k.version = the_key.version;
+	IF force IS NOT TRUE THEN
+		SELECT string_agg(r, E'\n') INTO used FROM cims.key_references(the_key.class_id, the_key.version) r;
+		IF used IS NOT NULL THEN
+			RAISE EXCEPTION 'version % of the data key of class "%" is in use', version, class
+				USING ERRCODE = 'dependent_objects_still_exist', DETAIL = used,
+					  HINT = 'Reseal these values first, or give a reason and force => true to make them unreadable for ever.';
+		END IF;
+	END IF;
+	UPDATE cims.data_key k SET state = 'destroyed', wrapped = NULL, changed = now(), reason = reason
+		WHERE k.class_id = the_key.class_id AND k.version = the_key.version;
+END
+$$;
+COMMENT ON FUNCTION cims.destroy_key(text, int, text, boolean) IS
+	'destroys a version of a class''s data key for ever: waits for transactions that may still seal with it, and refuses while anything refers to it unless forced with a reason; erasure only once backups and old master keys are gone too';
+REVOKE ALL ON FUNCTION cims.destroy_key(text, int, text, boolean) FROM PUBLIC;
 
 -- Grants on classes
 CREATE FUNCTION cims.grant_class(
@@ -417,7 +717,7 @@ COMMENT ON FUNCTION cims.grant_class(text, name, text, tstzrange, text) IS
 REVOKE ALL ON FUNCTION cims.grant_class(text, name, text, tstzrange, text) FROM PUBLIC;
 
 CREATE FUNCTION cims.revoke_class(class text, role name) RETURNS void
-	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE

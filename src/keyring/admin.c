@@ -60,8 +60,8 @@ cims_is_mask(PG_FUNCTION_ARGS)
 	if (!cims_mask_parse(spec, strlen(spec), &rule, &error))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("invalid mask: \"%s\"", spec),
-				errdetail("The reason: %s.", error),
+				errmsg("invalid mask"),
+				errdetail_internal("%s", error),
 				errhint("Masks are phone, landline, id_card, bank_card, name, address, email, plate, ip, uscc, passport, year, null, partial(prefix, suffix) and constant(text)."));
 	PG_RETURN_BOOL(true);
 }
