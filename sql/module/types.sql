@@ -60,6 +60,9 @@ BEGIN
 				AS 'MODULE_PATHNAME', 'cims_%1$s_plain' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 			COMMENT ON FUNCTION cims.plain(cims.%1$s) IS
 				'plaintext or mask by the level of the current role, an error without grant';
+			CREATE FUNCTION cims.shown(cims.%1$s) RETURNS %2$s
+				AS 'MODULE_PATHNAME', 'cims_%1$s_shown' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.shown(cims.%1$s) IS 'column of a result in its plain type';
 			CREATE CAST (cims.%1$s AS cims.%1$s) WITH FUNCTION cims.%1$s(cims.%1$s, integer, boolean) AS IMPLICIT;
 			CREATE CAST (%2$s AS cims.%1$s) WITH FUNCTION cims.%1$s(%2$s, integer, boolean) AS ASSIGNMENT;
 			CREATE CAST (cims.%1$s AS %2$s) WITH FUNCTION cims.plain(cims.%1$s) AS IMPLICIT;

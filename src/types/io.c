@@ -188,6 +188,52 @@ value_to_plain(FunctionCallInfo fcinfo, CimsSealedType type)
 	return masked;
 }
 
+/*
+ * Opens a value for output.  Returns the level at which it is shown: none,
+ * too, where its key was destroyed, since nothing else is left of it.
+ */
+static CimsLevel
+open_for_output(struct varlena *value, CimsSealed *sealed, Datum *plain)
+{
+	CimsLevel level;
+	CimsDataKey *key;
+	CimsKeyStatus status;
+
+	cims_value_parse(value, sealed);
+	level = cims_display_level(sealed->class_id);
+	if (level == CIMS_LEVEL_NONE)
+		return level;
+	status = cims_data_key_find(sealed->class_id, sealed->key_version, &key);
+	if (status == CIMS_KEYS_DESTROYED)
+		return CIMS_LEVEL_NONE;
+	*plain = cims_value_reveal(value);
+	return level;
+}
+
+/* Shows a value in its plain type, for a client's result. */
+static Datum
+value_shown(FunctionCallInfo fcinfo, CimsSealedType type)
+{
+	struct varlena *value = PG_GETARG_VARLENA_PP(0);
+	CimsSealed sealed;
+	CimsClass class;
+	Datum plain = (Datum) 0;
+	CimsLevel level = open_for_output(value, &sealed, &plain);
+
+	if (level == CIMS_LEVEL_REVEAL && sealed.type == type)
+		return plain;
+	if (type != CIMS_TYPE_TEXT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("value of class \"%s\" cannot be shown in its plain type",
+						cims_class_of_value(&sealed, &class)->name),
+				 errdetail("The statement was prepared by a role that may reveal it, or its key was destroyed."),
+				 errhint("Prepare the statement again as the role that runs it, or set cims.plain_results to off.")));
+	if (level == CIMS_LEVEL_NONE)
+		return CStringGetTextDatum(cims_value_armor(value));
+	return CStringGetTextDatum(cims_masked_text(type, plain, cims_class_of_value(&sealed, &class)));
+}
+
 /* The entry points of one encrypted type. */
 #define CIMS_TYPE_FUNCTIONS(name, type) \
 	PG_FUNCTION_INFO_V1(cims_##name##_in); \
@@ -209,6 +255,11 @@ value_to_plain(FunctionCallInfo fcinfo, CimsSealedType type)
 	Datum cims_##name##_plain(PG_FUNCTION_ARGS) \
 	{ \
 		return value_to_plain(fcinfo, type); \
+	} \
+	PG_FUNCTION_INFO_V1(cims_##name##_shown); \
+	Datum cims_##name##_shown(PG_FUNCTION_ARGS) \
+	{ \
+		return value_shown(fcinfo, type); \
 	}
 
 CIMS_TYPE_FUNCTIONS(enc_text, CIMS_TYPE_TEXT)
@@ -233,28 +284,6 @@ cims_enc_bpchar_seal(PG_FUNCTION_ARGS)
 	Datum trimmed = DirectFunctionCall1(rtrim1, PG_GETARG_DATUM(0));
 
 	PG_RETURN_POINTER(cims_value_from_plain(CIMS_TYPE_TEXT, trimmed, PG_GETARG_INT32(1)));
-}
-
-/*
- * Opens a value for output.  Returns the level at which it is shown: none,
- * too, where its key was destroyed, since nothing else is left of it.
- */
-static CimsLevel
-open_for_output(struct varlena *value, CimsSealed *sealed, Datum *plain)
-{
-	CimsLevel level;
-	CimsDataKey *key;
-	CimsKeyStatus status;
-
-	cims_value_parse(value, sealed);
-	level = cims_display_level(sealed->class_id);
-	if (level == CIMS_LEVEL_NONE)
-		return level;
-	status = cims_data_key_find(sealed->class_id, sealed->key_version, &key);
-	if (status == CIMS_KEYS_DESTROYED)
-		return CIMS_LEVEL_NONE;
-	*plain = cims_value_reveal(value);
-	return level;
 }
 
 /* Output function of every encrypted type. */

@@ -41,6 +41,7 @@ cims_types_init(void)
 							 "Takes sealed values only from roles without a grant, or from every role.",
 							 NULL, &input_form, CIMS_FORM_AUTO, form_options,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	cims_result_init();
 	cims_rewrite_init();
 	cims_guard_init();
 	cims_object_init();

@@ -351,13 +351,15 @@ plan_query(Query *query, const char *query_string, int cursor_options, ParamList
 	return plan;
 }
 
-/* Post-parse hook: rewrites the body of a function that is being inlined. */
+/* Post-parse hook: rewrites the body of a function that is being inlined, and a client's result. */
 static void
-analyze_inlined(ParseState *pstate, Query *query, JumbleState *jumble)
+analyze_query(ParseState *pstate, Query *query, JumbleState *jumble)
 {
 	if (next_post_parse_analyze != NULL)
 		next_post_parse_analyze(pstate, query, jumble);
-	if (planner_depth > 0 && query->commandType == CMD_SELECT)
+	if (planner_depth == 0)
+		cims_result_rewrite(query);
+	else if (query->commandType == CMD_SELECT)
 	{
 		Query *rewritten = rewrite_query(query);
 
@@ -373,5 +375,5 @@ cims_rewrite_init(void)
 	next_planner = planner_hook;
 	planner_hook = plan_query;
 	next_post_parse_analyze = post_parse_analyze_hook;
-	post_parse_analyze_hook = analyze_inlined;
+	post_parse_analyze_hook = analyze_query;
 }

@@ -13,6 +13,7 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "nodes/parsenodes.h"
 #include "cims_compat.h"
 #include "crypto/crypto.h"
 #include "keyring/keyring.h"
@@ -105,6 +106,10 @@ extern struct varlena *cims_value_from_plain(CimsSealedType type, Datum plain, i
 
 /* display.c: the order of what the current role sees; rewriting of queries to it */
 extern int cims_display_compare(struct varlena *a, struct varlena *b, Oid collation);
+
+/* result.c: plain types for the clients' results */
+extern void cims_result_init(void);
+extern void cims_result_rewrite(Query *query);
 
 /* rewrite.c, guard.c, object.c: hooks */
 extern void cims_rewrite_init(void);
