@@ -25,7 +25,6 @@
 #include "tcop/utility.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -188,12 +187,14 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 				DestReceiver *destination, QueryCompletion *completion)
 {
 	int depth = alter_depth;
-	ProcessUtility_hook_type next = next_process_utility != NULL ? next_process_utility : standard_ProcessUtility;
 
 	alter_depth = depth + (IsA(statement->utilityStmt, AlterTableStmt) ? 1 : 0);
 	PG_TRY();
 	{
-		next(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+		if (next_process_utility != NULL)
+			next_process_utility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+		else
+			standard_ProcessUtility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 	}
 	PG_FINALLY();
 	{
