@@ -251,7 +251,7 @@ cat <<C
 PostgreSQL $("$pg_config" --version | cut -d' ' -f2), $(openssl version | cut -d' ' -f1-2), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), Linux $(uname -r);
 $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo) of memory;
 load average at the end $(cut -d' ' -f1-3 /proc/loadavg). $rows rows ($sample for pgp_sym_encrypt); medians of $rounds rounds;
-pgbench with $clients clients, prepared statements, $seconds s a run; everything in shared_buffers, fsync off, no parallel query, no JIT.
+bulk work and patterns: processor time of the backend; TPS: pgbench with $clients clients, prepared statements, $seconds s a run; everything in shared_buffers, fsync off, no parallel query, no JIT.
 
 C
 as_role app -v rows="$rows" -v sample="$sample" -f test/bench/report.sql

@@ -14,6 +14,7 @@ CREATE EXTENSION pgcrypto;
 CREATE EXTENSION pg_trgm;
 SELECT cims.init();
 CREATE ROLE app LOGIN;
+GRANT pg_read_server_files TO app;
 SELECT cims.grant_class(class, 'app', 'reveal') FROM unnest(ARRAY['name', 'phone', 'id_card', 'address', 'email']) AS class;
 CREATE SCHEMA bench AUTHORIZATION app;
 ALTER ROLE app SET search_path = bench, public;
@@ -22,14 +23,19 @@ SET search_path = bench, public;
 
 CREATE TABLE sample (work text, variant text, round integer, value float8);
 
--- Run a statement to its end and return its duration in milliseconds.
+-- Processor time of this backend in milliseconds, as Linux counts it; what else runs on the machine is not in it.
+CREATE FUNCTION processor_time() RETURNS float8
+LANGUAGE sql VOLATILE
+RETURN split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::float8 / 1e6;
+
+-- Run a statement to its end and return the processor time that it took, in milliseconds.
 CREATE FUNCTION elapsed(statement text) RETURNS float8
 LANGUAGE plpgsql AS $$
 DECLARE
-	began timestamptz := clock_timestamp();
+	began float8 := processor_time();
 BEGIN
 	EXECUTE statement;
-	RETURN extract(epoch FROM clock_timestamp() - began) * 1000;
+	RETURN processor_time() - began;
 END $$;
 
 -- What pgcrypto is called with.
