@@ -9,6 +9,7 @@
  * outcome.
  */
 #include <openssl/err.h>
+#include <openssl/rand.h>
 
 #include "crypto/internal.h"
 
@@ -63,10 +64,11 @@ cims_crypto_init(void)
 	if (init_state == INIT_FAILED)
 		return CIMS_CRYPTO_SELF_TEST;
 
-	if (!fetch_algorithms())
+	/* the generator is started here, too: one that runs out of memory at its start never recovers */
+	if (!fetch_algorithms() || RAND_status() != 1)
 	{
 		release_algorithms();
-		return CIMS_CRYPTO_FAILED;
+		return cims_crypto_fail(CIMS_CRYPTO_FAILED);
 	}
 	init_state = INIT_TESTING;
 	init_state = cims_crypto_self_test() ? INIT_PASSED : INIT_FAILED;

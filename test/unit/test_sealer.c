@@ -50,6 +50,8 @@ refuses(CimsSealer *sealer, CimsBytes bound, const unsigned char *nonce, CimsByt
 	bool passed;
 
 	memset(out, 0xaa, room + 1);
+	if (expected == CIMS_CRYPTO_BAD_TAG)
+		ERR_raise(ERR_LIB_USER, 1);
 	status = cims_sealer_unseal(sealer, bound, nonce, sealed, out);
 	passed = status == expected && all_bytes(out, room, 0) && out[room] == 0xaa && ERR_peek_error() == 0;
 	free(out);
