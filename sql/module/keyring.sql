@@ -218,6 +218,40 @@ $$;
 COMMENT ON FUNCTION cims.require_class(text) IS 'the id of a class, or an error that lists the classes';
 REVOKE ALL ON FUNCTION cims.require_class(text) FROM PUBLIC;
 
+-- Refuse options that no class can have
+CREATE FUNCTION cims.check_class(c cims.class) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF c.level NOT BETWEEN 1 AND 4 THEN
+		RAISE EXCEPTION 'level % of a class is out of range', c.level
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Levels of sensitivity are 1 to 4.';
+	END IF;
+	IF c.suite NOT IN ('xaes-256-gcm', 'sm4-ctr-hmac-sm3') THEN
+		RAISE EXCEPTION 'unknown suite "%"', c.suite
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Suites are xaes-256-gcm and sm4-ctr-hmac-sm3.';
+	END IF;
+	IF c.normal_form <> 'lower' THEN
+		RAISE EXCEPTION 'unknown normal form "%"', c.normal_form
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'The normal form is lower, or null for none.';
+	END IF;
+	IF c.max_length <= 0 THEN
+		RAISE EXCEPTION 'max_length of a class must be greater than 0'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Give null for no limit.';
+	END IF;
+	IF c."precision" NOT BETWEEN 1 AND 1000 OR c.scale NOT BETWEEN -1000 AND 1000 THEN
+		RAISE EXCEPTION 'precision or scale of a class is out of range'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'A precision is 1 to 1000, a scale -1000 to 1000, as those of numeric.';
+	END IF;
+	IF c.scale IS NOT NULL AND c."precision" IS NULL THEN
+		RAISE EXCEPTION 'a class that limits the scale must limit the precision'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.check_class(cims.class) IS 'raises where an option of a class is out of range';
+REVOKE ALL ON FUNCTION cims.check_class(cims.class) FROM PUBLIC;
+
 -- Make a class
 CREATE FUNCTION cims.create_class(
 	name text,
@@ -252,6 +286,7 @@ BEGIN
 				  DETAIL = 'The number of a class is a hash of its name.',
 				  HINT = 'Choose another name.';
 	END IF;
+	PERFORM cims.check_class(ROW(new_id, name, level, new_suite, equality, mask, normal_form, max_length, "precision", scale, now()));
 	INSERT INTO cims.class (id, name, level, suite, equality, mask, normal_form, max_length, "precision", scale)
 		VALUES (new_id, name, level, new_suite, equality, mask, normal_form, max_length, "precision", scale);
 	INSERT INTO cims.data_key (class_id, version, state, suite, wrapped, master_key_id)
@@ -520,6 +555,7 @@ BEGIN
 
 	SELECT * INTO old FROM cims.class c WHERE c.id = the_id FOR NO KEY UPDATE;
 	new := jsonb_populate_record(old, options);
+	PERFORM cims.check_class(new);
 	SELECT string_agg(c, ', ') INTO used FROM cims.class_columns(the_id) c;
 	IF (new.equality IS DISTINCT FROM old.equality OR new.normal_form IS DISTINCT FROM old.normal_form)
 		AND used IS NOT NULL AND force IS NOT TRUE THEN

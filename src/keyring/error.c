@@ -38,25 +38,25 @@ cims_keyring_error(CimsKeyStatus status, int32 class_id, uint32 version)
 		case CIMS_KEYS_NO_VERSION:
 			ereport(ERROR,
 					errcode(ERRCODE_UNDEFINED_OBJECT),
-					errmsg("there is no %s", key_name(class_id, version)),
+					version == 0 ? errmsg("%s does not exist", key_name(class_id, version)) : errmsg("there is no %s", key_name(class_id, version)),
 					errhint("View cims.key_status lists the data keys of this database."));
 			break;
 		case CIMS_KEYS_DISABLED:
 			ereport(ERROR,
 					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("the %s is disabled", key_name(class_id, version)),
+					errmsg("%s is disabled", key_name(class_id, version)),
 					errhint("View cims.key_status says why; cims.enable_key() allows its use again."));
 			break;
 		case CIMS_KEYS_DESTROYED:
 			ereport(ERROR,
 					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("the %s is destroyed", key_name(class_id, version)),
+					errmsg("%s is destroyed", key_name(class_id, version)),
 					errdetail("Values that were sealed with it cannot be revealed any more."));
 			break;
 		case CIMS_KEYS_DAMAGED:
 			ereport(ERROR,
 					errcode(ERRCODE_DATA_CORRUPTED),
-					errmsg("the %s is damaged", key_name(class_id, version)),
+					errmsg("%s is damaged", key_name(class_id, version)),
 					errdetail("What the keyring's tables hold of it does not unwrap under master key %u.",
 							  master_key_id()),
 					errhint("Restore the tables of schema cims from a backup."));
@@ -89,12 +89,12 @@ key_name(int32 class_id, uint32 version)
 	const CimsClass *class;
 
 	if (class_id == 0)
-		return "search key";
+		return "the search key";
 	class = cims_class_find(class_id);
 	if (class == NULL)
 		return psprintf("version %u of the data key of class %d", version, class_id);
 	if (version == 0)
-		return psprintf("active data key of class \"%s\"", class->name);
+		return psprintf("the active data key of class \"%s\"", class->name);
 	return psprintf("version %u of the data key of class \"%s\"", version, class->name);
 }
 
