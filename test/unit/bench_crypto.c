@@ -1,6 +1,6 @@
 /*
  * bench_crypto.c
- *		Prints nanoseconds a call of the cryptographic core, the best of several runs.
+ *		Prints nanoseconds of processor time a call of the cryptographic core, the best of several runs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,13 +36,13 @@ static unsigned char header[HEADER_LEN] = "twenty-eight header bytes ..";
 static const CimsBytes aad = {header, HEADER_LEN};
 static const CimsBytes plain = {(const unsigned char *) "110105199005061234", VALUE_LEN};
 
-/* Reads the clock in nanoseconds. */
+/* Reads the processor time of this process in nanoseconds: other load does not lengthen it. */
 static double
 now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
