@@ -1,0 +1,462 @@
+/*
+ * protect.sql
+ *		Puts protection on a column and takes it off, in one transaction:
+ *		cims.protect and cims.unprotect.  The owner of the table may do either;
+ *		no right is borrowed.  What cannot be kept is listed as a whole before
+ *		anything is touched.
+ */
+
+CREATE FUNCTION cims.encrypted_type(plain oid) RETURNS regtype
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE plain
+		WHEN 'text'::regtype THEN 'cims.enc_text'::regtype
+		WHEN 'varchar'::regtype THEN 'cims.enc_text'::regtype
+		WHEN 'bpchar'::regtype THEN 'cims.enc_text'::regtype
+		WHEN 'numeric'::regtype THEN 'cims.enc_numeric'::regtype
+		WHEN 'date'::regtype THEN 'cims.enc_date'::regtype
+		WHEN 'timestamptz'::regtype THEN 'cims.enc_timestamptz'::regtype
+		WHEN 'jsonb'::regtype THEN 'cims.enc_jsonb'::regtype
+		WHEN 'bytea'::regtype THEN 'cims.enc_bytea'::regtype
+	END
+$$;
+COMMENT ON FUNCTION cims.encrypted_type(oid) IS 'the encrypted type that takes the values of a plain type; NULL where there is none';
+
+CREATE FUNCTION cims.plain_type(encrypted oid) RETURNS regtype
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE encrypted
+		WHEN 'cims.enc_text'::regtype THEN 'text'::regtype
+		WHEN 'cims.enc_numeric'::regtype THEN 'numeric'::regtype
+		WHEN 'cims.enc_date'::regtype THEN 'date'::regtype
+		WHEN 'cims.enc_timestamptz'::regtype THEN 'timestamptz'::regtype
+		WHEN 'cims.enc_jsonb'::regtype THEN 'jsonb'::regtype
+		WHEN 'cims.enc_bytea'::regtype THEN 'bytea'::regtype
+	END
+$$;
+COMMENT ON FUNCTION cims.plain_type(oid) IS 'the plain type of an encrypted type; NULL for other types';
+
+CREATE FUNCTION cims.find_column(tbl regclass, col name) RETURNS int2
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found_attnum int2;
+BEGIN
+	SELECT attnum INTO found_attnum FROM pg_attribute
+	WHERE attrelid = tbl AND attname = col AND attnum > 0 AND NOT attisdropped;
+	IF found_attnum IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_column',
+			MESSAGE = format('column "%s" of relation "%s" does not exist', col, tbl);
+	END IF;
+	RETURN found_attnum;
+END
+$$;
+COMMENT ON FUNCTION cims.find_column(regclass, name) IS 'the number of a column; raises undefined_column';
+
+CREATE FUNCTION cims.find_class(class text) RETURNS cims.data_class
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found_class cims.data_class;
+BEGIN
+	SELECT c.* INTO found_class FROM cims.data_class c WHERE c.class = find_class.class;
+	IF found_class.class IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+			MESSAGE = format('class "%s" does not exist', class),
+			HINT = 'The view cims.data_class lists the classes; cims.create_class makes one.';
+	END IF;
+	RETURN found_class;
+END
+$$;
+COMMENT ON FUNCTION cims.find_class(text) IS 'a class by name; raises undefined_object';
+
+CREATE FUNCTION cims.planned_changes(tbl regclass, col name, new_types jsonb) RETURNS cims.column_change[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_agg(ROW(f.relation, f.attnum, a.attname, a.attinhcount = 0, a.atttypid, a.atttypmod,
+		new_types->>a.atttypid::text)::cims.column_change ORDER BY f.relation, f.attnum)
+	FROM cims.column_family(tbl, cims.find_column(tbl, col)) f
+	JOIN pg_attribute a ON a.attrelid = f.relation AND a.attnum = f.attnum
+$$;
+COMMENT ON FUNCTION cims.planned_changes(regclass, name, jsonb) IS
+	'the changes to a column and its family; new_types maps the oid of a type to the name of the new one';
+
+CREATE FUNCTION cims.protection_types(class text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT jsonb_object_agg(t.oid::oid, format('%s(%I)', cims.encrypted_type(t.oid), class))
+	FROM unnest(ARRAY['text', 'varchar', 'bpchar', 'numeric', 'date', 'timestamptz', 'jsonb', 'bytea']::regtype[]) t (oid)
+$$;
+COMMENT ON FUNCTION cims.protection_types(text) IS 'the encrypted type of each plain type, with its class';
+
+CREATE FUNCTION cims.lock_columns(changes cims.column_change[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation oid;
+BEGIN
+	FOR relation IN SELECT DISTINCT c.relation FROM unnest(changes) c WHERE c.root ORDER BY 1 LOOP
+		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', cims.relation_name(relation));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION cims.lock_columns(cims.column_change[]) IS 'locks the tables of a change before it is planned';
+
+-- what stands against changing the columns themselves
+CREATE FUNCTION cims.column_obstacles(changes cims.column_change[]) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('column "%s" of table %s: %s', c.name, cims.relation_name(c.relation), o.reason)
+	FROM unnest(changes) c
+	JOIN pg_class t ON t.oid = c.relation
+	JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum
+	JOIN pg_type y ON y.oid = a.atttypid
+	CROSS JOIN LATERAL (VALUES
+		(t.relkind NOT IN ('r', 'p'), 'it is no column of an ordinary or partitioned table'),
+		(NOT pg_has_role(t.relowner, 'USAGE'), 'the table is owned by another role'),
+		(t.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'cims'::regnamespace)
+			OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = t.oid AND deptype = 'e'),
+			'the table belongs to the system or to an extension'),
+		(t.reloftype <> 0, 'the table is of a composite type'),
+		(y.typtype = 'd', format('it is of the domain %s; change it to the domain''s base type first', a.atttypid::regtype)),
+		(y.typtype <> 'd' AND c.new_type IS NULL, CASE a.atttypid
+			WHEN 'json'::regtype THEN 'there is no encrypted form of type json; change it to jsonb first'
+			WHEN 'timestamp'::regtype THEN 'there is no encrypted form of type timestamp without time zone; change it to timestamptz first'
+			ELSE format('there is no such change for type %s', format_type(a.atttypid, a.atttypmod)) END),
+		(a.attgenerated <> '', 'it is a generated column'),
+		(a.attcollation <> 0 AND NOT coalesce((SELECT collisdeterministic FROM pg_collation WHERE oid = a.attcollation), true),
+			'its collation is nondeterministic'),
+		(EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = t.oid
+			AND (c.attnum = ANY (p.partattrs) OR p.partexprs::text ~ format(':varattno (%s|0) ', c.attnum))),
+			'it is part of the partition key'),
+		(EXISTS (SELECT FROM pg_attribute u JOIN pg_class h ON h.oid = u.attrelid AND h.relkind IN ('r', 'p', 'm', 'f')
+			JOIN pg_type r ON r.oid = t.reltype WHERE u.atttypid IN (r.oid, r.typarray) AND NOT u.attisdropped),
+			'another table has a column of this table''s row type')
+	) o (applies, reason)
+	WHERE o.applies
+	UNION ALL
+	-- PostgreSQL changes an inherited column through the table that it comes from
+	SELECT format('column "%s" of table %s: it is inherited from table %s, which is not part of the change',
+		c.name, cims.relation_name(c.relation), cims.relation_name(i.inhparent))
+	FROM unnest(changes) c JOIN pg_inherits i ON i.inhrelid = c.relation
+	JOIN pg_attribute p ON p.attrelid = i.inhparent AND p.attname = c.name
+	WHERE NOT EXISTS (SELECT FROM unnest(changes) o WHERE o.relation = i.inhparent AND o.attnum = p.attnum)
+$$;
+COMMENT ON FUNCTION cims.column_obstacles(cims.column_change[]) IS 'what about the columns themselves cannot change type';
+
+-- what hangs on the columns and cannot be put back
+CREATE FUNCTION cims.dependent_obstacles(changes cims.column_change[], pattern text) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('index %s: %s', cims.relation_name(i.oid), CASE t.treatment
+		WHEN 'expression' THEN format('it computes an expression over column "%s"', c.name)
+		WHEN 'predicate' THEN format('its predicate looks into column "%s"', c.name)
+		WHEN 'pattern' THEN format('it searches for patterns in column "%s"; pattern_index => true makes it an n-gram index', c.name)
+		WHEN 'exclusion' THEN 'it belongs to an exclusion constraint'
+		ELSE format('its method or operator class has no counterpart for column "%s"', c.name) END)
+	FROM unnest(changes) c
+	JOIN pg_index x ON x.indrelid = c.relation
+	JOIN pg_class i ON i.oid = x.indexrelid AND NOT i.relispartition
+	CROSS JOIN LATERAL cims.index_treatment(x.indexrelid, c.attnum) t (treatment)
+	WHERE (c.attnum = ANY (x.indkey) OR x.indexprs IS NOT NULL OR x.indpred IS NOT NULL)
+		AND (t.treatment NOT IN ('keep', 'plain', 'pattern')
+			OR (t.treatment = 'pattern' AND (pattern IS NULL OR (pattern = 'ngram' AND c.new_type NOT LIKE 'cims.enc\_text%'))))
+	UNION ALL
+	SELECT format('check constraint "%s" of table %s: it looks into column "%s"', k.conname, cims.relation_name(k.conrelid), c.name)
+	FROM unnest(changes) c JOIN pg_constraint k ON k.conrelid = c.relation AND k.contype = 'c' AND k.coninhcount = 0
+	WHERE NOT cims.only_null_tests(k.conbin::text, c.attnum)
+	UNION ALL
+	SELECT format('generated column "%s" of table %s: it is computed from column "%s"', a.attname, cims.relation_name(c.relation), c.name)
+	FROM unnest(changes) c
+	JOIN pg_attribute a ON a.attrelid = c.relation AND a.attgenerated <> '' AND a.attnum <> c.attnum
+	JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+	WHERE d.adbin::text ~ format(':varattno (%s|0) ', c.attnum)
+	UNION ALL
+	SELECT format('%s: it computes an expression over column "%s"', pg_describe_object('pg_statistic_ext'::regclass, s.oid, 0), c.name)
+	FROM unnest(changes) c JOIN pg_statistic_ext s ON s.stxrelid = c.relation
+	WHERE s.stxexprs::text ~ format(':varattno (%s|0) ', c.attnum)
+	UNION ALL
+	SELECT format('view %s: %s', cims.relation_name(v.oid), o.reason)
+	FROM cims.column_dependents(changes) d
+	JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+	JOIN pg_class v ON v.oid = r.ev_class
+	CROSS JOIN LATERAL (VALUES
+		(v.relkind = 'm', 'it is materialized, so that it holds the values in a file of its own'),
+		(v.relkind = 'v' AND NOT pg_has_role(v.relowner, 'USAGE'), 'it is owned by another role'),
+		(v.relkind = 'v' AND v.relpersistence = 't' AND v.relnamespace <> pg_my_temp_schema(), 'it is a temporary view of another session'),
+		(EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = v.oid AND deptype = 'e'),
+			'it belongs to an extension')) o (applies, reason)
+	WHERE o.applies
+	UNION ALL
+	SELECT format('%s: its table is owned by another role', pg_describe_object(d.classid, d.objid, 0))
+	FROM cims.column_dependents(changes) d
+	LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+	LEFT JOIN pg_trigger g ON d.classid = 'pg_trigger'::regclass AND g.oid = d.objid
+	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_type <> '1'
+	JOIN pg_class t ON t.oid IN (p.polrelid, g.tgrelid, r.ev_class)
+	WHERE NOT pg_has_role(t.relowner, 'USAGE')
+	UNION ALL
+	SELECT format('%s: it depends on the column, or on a view over it', pg_describe_object(d.classid, d.objid, 0))
+	FROM cims.column_dependents(changes) d
+	WHERE d.classid NOT IN ('pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
+$$;
+COMMENT ON FUNCTION cims.dependent_obstacles(cims.column_change[], text) IS 'what hangs on the columns and cannot be kept';
+
+-- what a class without equality cannot serve
+CREATE FUNCTION cims.equality_obstacles(changes cims.column_change[]) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('%s: the class allows no equality search', pg_describe_object('pg_class'::regclass, i.oid, 0))
+	FROM unnest(changes) c
+	JOIN pg_index x ON x.indrelid = c.relation AND c.attnum = ANY (x.indkey)
+	JOIN pg_class i ON i.oid = x.indexrelid AND NOT i.relispartition
+	WHERE cims.index_treatment(x.indexrelid, c.attnum) IN ('keep', 'plain')
+		AND c.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1])
+	UNION ALL
+	SELECT DISTINCT format('%s: the class allows no equality search', pg_describe_object('pg_constraint'::regclass, k.oid, 0))
+	FROM unnest(changes) c
+	JOIN pg_constraint k ON k.contype = 'f' AND k.conparentid = 0
+		AND ((k.conrelid = c.relation AND c.attnum = ANY (k.conkey)) OR (k.confrelid = c.relation AND c.attnum = ANY (k.confkey)))
+$$;
+COMMENT ON FUNCTION cims.equality_obstacles(cims.column_change[]) IS 'what compares the columns for equality';
+
+CREATE FUNCTION cims.numeric_precision(typmod int4) RETURNS int4
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$ SELECT ((typmod - 4) >> 16) & 65535 $$;
+COMMENT ON FUNCTION cims.numeric_precision(int4) IS 'the precision in a type modifier of numeric';
+
+CREATE FUNCTION cims.numeric_scale(typmod int4) RETURNS int4
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$ SELECT (((typmod - 4) & 2047) # 1024) - 1024 $$;
+COMMENT ON FUNCTION cims.numeric_scale(int4) IS 'the scale in a type modifier of numeric';
+
+CREATE FUNCTION cims.class_in_use(class_id int4) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (
+		SELECT FROM pg_attribute a
+		JOIN pg_type t ON t.oid = a.atttypid
+		WHERE cims.plain_type(CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN t.typelem ELSE t.oid END) IS NOT NULL
+			AND a.atttypmod = class_id AND NOT a.attisdropped)
+$$;
+COMMENT ON FUNCTION cims.class_in_use(int4) IS 'whether a column of this database is of a class';
+
+/*
+ * The length, precision and scale that the plain type carried.  A class that
+ * nothing uses yet takes them over; else the class's own limits count from now on.
+ */
+CREATE FUNCTION cims.limit_obstacles(changes cims.column_change[], class cims.data_class) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('column "%s" of table %s: type %s differs from the precision and scale of class "%s", which other columns use',
+		c.name, cims.relation_name(c.relation), format_type(c.old_type, c.old_typmod), (class).class)
+	FROM unnest(changes) c
+	WHERE c.old_type = 'numeric'::regtype AND c.old_typmod >= 4
+		AND ((class).scale IS NOT NULL OR cims.class_in_use((class).class_id))
+		AND ROW((class)."precision", (class).scale) IS DISTINCT FROM ROW(cims.numeric_precision(c.old_typmod), cims.numeric_scale(c.old_typmod))
+$$;
+COMMENT ON FUNCTION cims.limit_obstacles(cims.column_change[], cims.data_class) IS 'limits of numeric columns that the class contradicts';
+
+CREATE FUNCTION cims.refuse(what text, tbl regclass, col name, obstacles text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF obstacles <> '{}' THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('cannot %s column "%s" of table "%s"', what, col, tbl),
+			DETAIL = array_to_string(obstacles, E'\n'),
+			HINT = 'Nothing was changed. Drop or alter what is listed, try again, and make again what still has a meaning.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.refuse(text, regclass, name, text[]) IS 'raises one error that lists all obstacles, if there are any';
+
+CREATE FUNCTION cims.adopt_limits(changes cims.column_change[], class cims.data_class) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	class_name text := (class).class;
+	length int4 := (SELECT max(old_typmod - 4) FROM unnest(changes)
+		WHERE old_type IN ('varchar'::regtype, 'bpchar'::regtype) AND old_typmod >= 4);
+	numeric_typmod int4 := (SELECT max(old_typmod) FROM unnest(changes) WHERE old_type = 'numeric'::regtype AND old_typmod >= 4);
+BEGIN
+	IF length IS NOT NULL AND (class).max_length IS NULL AND NOT cims.class_in_use((class).class_id) THEN
+		PERFORM cims.alter_class(class_name, max_length => length);
+		RAISE NOTICE 'class "%" now has the length limit % that the column had', class_name, length;
+	ELSIF length IS NOT NULL AND (class).max_length IS DISTINCT FROM length THEN
+		RAISE NOTICE 'the length limit % of the column gives way to that of class "%": %', length, class_name,
+			coalesce((class).max_length::text, 'none');
+	END IF;
+	IF numeric_typmod IS NOT NULL AND (class)."precision" IS NULL AND (class).scale IS NULL THEN
+		PERFORM cims.alter_class(class_name, "precision" => cims.numeric_precision(numeric_typmod),
+			scale => cims.numeric_scale(numeric_typmod));
+		RAISE NOTICE 'class "%" now has the precision % and scale % that the column had', class_name,
+			cims.numeric_precision(numeric_typmod), cims.numeric_scale(numeric_typmod);
+	END IF;
+	IF EXISTS (SELECT FROM unnest(changes) WHERE old_type = 'timestamptz'::regtype AND old_typmod >= 0) THEN
+		RAISE NOTICE 'values written from now on are no longer rounded to the precision of the column';
+	END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+	RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+		MESSAGE = format('class "%s" has no limit to take over that of the column', class_name),
+		HINT = 'Have its limit set with cims.alter_class, or take the limit off the column first.';
+END
+$$;
+COMMENT ON FUNCTION cims.adopt_limits(cims.column_change[], cims.data_class) IS
+	'hands the limits of the columns to a class that nothing uses yet, and says which limits count from now on';
+
+CREATE FUNCTION cims.protection_obstacles(changes cims.column_change[], class cims.data_class, pattern_index boolean) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(array_agg(o ORDER BY part, o), '{}') FROM (
+		SELECT 1, cims.column_obstacles(changes)
+		UNION ALL SELECT 2, cims.limit_obstacles(changes, class)
+		UNION ALL SELECT 3, cims.dependent_obstacles(changes, CASE WHEN pattern_index THEN 'ngram' END)
+		UNION ALL SELECT 4, cims.equality_obstacles(changes) WHERE NOT (class).equality
+	) list (part, o)
+$$;
+COMMENT ON FUNCTION cims.protection_obstacles(cims.column_change[], cims.data_class, boolean) IS 'all that stands against protecting columns';
+
+CREATE FUNCTION cims.announce_family(changes cims.column_change[], tbl regclass, col name) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	others text := (SELECT string_agg(format('%s.%I', cims.relation_name(relation), name), ', ' ORDER BY relation, attnum)
+		FROM unnest(changes) WHERE root AND (relation, name) IS DISTINCT FROM (tbl, col));
+BEGIN
+	IF others IS NOT NULL THEN
+		RAISE NOTICE 'foreign keys join the column to others, which change with it: %', others;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.announce_family(cims.column_change[], regclass, name) IS 'names the columns that change together with one';
+
+CREATE FUNCTION cims.protect(tbl regclass, col name, class text, pattern_index boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	target cims.data_class := cims.find_class(class);
+	changes cims.column_change[] := cims.planned_changes(tbl, col, cims.protection_types(class));
+	obstacles text[];
+BEGIN
+	PERFORM cims.refuse('protect', tbl, col, ARRAY(SELECT cims.column_obstacles(changes)));
+	PERFORM cims.lock_columns(changes);
+	changes := cims.planned_changes(tbl, col, cims.protection_types(class));
+	PERFORM cims.refuse('protect', tbl, col, cims.protection_obstacles(changes, target, pattern_index));
+	PERFORM cims.announce_family(changes, tbl, col);
+	PERFORM cims.adopt_limits(changes, target);
+	PERFORM cims.note_statistics_residue(changes);
+	PERFORM cims.change_columns(changes, 'ngram');
+	IF pattern_index AND NOT EXISTS (
+		SELECT FROM pg_index x JOIN pg_opclass o ON o.oid = x.indclass[0]
+		WHERE x.indrelid = tbl AND x.indkey[0] = cims.find_column(tbl, col) AND o.opcname = 'enc_text_ngram_ops')
+	THEN
+		EXECUTE format('CREATE INDEX ON %s USING gin (%I cims.enc_text_ngram_ops)', cims.relation_name(tbl), col);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.protect(regclass, name, text, boolean) IS
+	'encrypts a column under a class, in one transaction, with its indexes, foreign keys, views, policies, triggers and default; pattern_index: with an n-gram index for LIKE';
+
+CREATE FUNCTION cims.unprotect(tbl regclass, col name, plain_type text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	att int2 := cims.find_column(tbl, col);
+	old_type oid := (SELECT atttypid FROM pg_attribute WHERE attrelid = tbl AND attnum = att);
+	pattern text := (SELECT 'trigram' FROM pg_extension WHERE extname = 'pg_trgm');
+	new_types jsonb;
+	changes cims.column_change[];
+BEGIN
+	IF cims.plain_type(old_type) IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'wrong_object_type',
+			MESSAGE = format('column "%s" of table "%s" is not encrypted', col, tbl);
+	END IF;
+	new_types := jsonb_build_object(old_type, cims.restored_type(tbl, att, plain_type));
+	changes := cims.planned_changes(tbl, col, new_types);
+	PERFORM cims.refuse('unprotect', tbl, col, ARRAY(SELECT cims.column_obstacles(changes)));
+	PERFORM cims.lock_columns(changes);
+	changes := cims.planned_changes(tbl, col, new_types);
+	PERFORM cims.refuse('unprotect', tbl, col, ARRAY(
+		SELECT cims.column_obstacles(changes) UNION ALL SELECT cims.dependent_obstacles(changes, pattern)));
+	PERFORM cims.announce_family(changes, tbl, col);
+	PERFORM cims.change_columns(changes, pattern);
+END
+$$;
+COMMENT ON FUNCTION cims.unprotect(regclass, name, text) IS
+	'takes the encryption off a column again; needs reveal on its class, and raises where any value cannot be revealed';
+
+CREATE FUNCTION cims.restored_type(tbl regclass, att int2, plain_type text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	col pg_attribute;
+	class cims.data_class;
+	plain text;
+BEGIN
+	SELECT a.* INTO col FROM pg_attribute a WHERE a.attrelid = tbl AND a.attnum = att;
+	plain := cims.plain_type(col.atttypid)::text;
+	IF plain_type IS NULL THEN
+		SELECT c.* INTO class FROM cims.data_class c WHERE c.class_id = col.atttypmod;
+		RETURN CASE WHEN plain = 'numeric' AND class."precision" IS NOT NULL
+				THEN format('numeric(%s,%s)', class."precision", coalesce(class.scale, 0))
+			WHEN plain = 'text' AND class.max_length IS NOT NULL THEN format('varchar(%s)', class.max_length)
+			ELSE plain END;
+	END IF;
+	IF plain_type !~ '^[[:alnum:]_ ]+(\([0-9 ,]+\))?[[:alpha:] ]*$'
+		OR cims.encrypted_type(to_regtype(plain_type)) IS DISTINCT FROM col.atttypid THEN
+		RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
+			MESSAGE = format('column "%s" of table "%s" cannot become of type %s', col.attname, tbl, plain_type),
+			HINT = format('Its values are of type %s.', plain);
+	END IF;
+	RETURN plain_type;
+END
+$$;
+COMMENT ON FUNCTION cims.restored_type(regclass, int2, text) IS
+	'the plain type that a column goes back to: as told, or by its encrypted type and the limits of its class';
+
+CREATE FUNCTION cims.encrypted_base(type_id oid, typmod int4) RETURNS TABLE (base oid, class_id int4)
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE part (base, class_id) AS (
+		SELECT type_id, typmod
+		UNION ALL
+		SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END,
+			CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE p.class_id END
+		FROM part p JOIN pg_type t ON t.oid = p.base
+		WHERE t.typtype = 'd' OR (t.typcategory = 'A' AND t.typelem <> 0)
+	)
+	SELECT base, class_id FROM part WHERE cims.plain_type(base) IS NOT NULL
+$$;
+COMMENT ON FUNCTION cims.encrypted_base(oid, int4) IS 'the encrypted type and class inside a type: itself, an array or a domain of it';
+
+CREATE VIEW cims.protected_column AS
+	SELECT n.nspname AS schema_name, c.relname AS table_name, a.attname AS column_name,
+		pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
+		k.class, k.level, k.suite, k.equality,
+		ARRAY(
+			SELECT pg_catalog.format('%I (%s %s): %s', i.relname, m.amname, coalesce(o.opcname, 'included'),
+				CASE WHEN o.opcname IS NULL THEN 'nothing beyond the sealed values'
+					WHEN o.opcname LIKE '%\_order\_ops' THEN 'the order of the values, and which are equal'
+					WHEN o.opcname LIKE '%\_ngram\_ops' THEN 'which rows share which short runs of characters'
+					ELSE 'which rows have equal values' END)
+			FROM pg_catalog.pg_index x
+			JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+			JOIN pg_catalog.pg_am m ON m.oid = i.relam
+			CROSS JOIN pg_catalog.generate_series(0, x.indnatts - 1) p
+			LEFT JOIN pg_catalog.pg_opclass o ON p < x.indnkeyatts AND o.oid = x.indclass[p]
+			WHERE x.indrelid = c.oid AND x.indkey[p] = a.attnum ORDER BY i.relname) AS indexes,
+		ARRAY(
+			SELECT pg_catalog.format('%s: %s', r.relation, r.why) FROM cims.residue r
+			WHERE r.protected_table = c.oid AND r.protected_column = a.attname ORDER BY r.relation) AS residue,
+		CASE WHEN e.class_id < 0 THEN 'no class: values are sealed under class default'
+			WHEN k.class IS NULL THEN 'the class is not known here' END AS remark
+	FROM pg_catalog.pg_attribute a
+	JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm', 'f', 'c')
+	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	CROSS JOIN LATERAL cims.encrypted_base(a.atttypid, a.atttypmod) e
+	LEFT JOIN cims.data_class k ON k.class_id = e.class_id
+	WHERE a.attnum > 0 AND NOT a.attisdropped;
+COMMENT ON VIEW cims.protected_column IS
+	'every encrypted column, with its class, its indexes and what each gives away to a thief of the disk, and where plaintext may remain';
+GRANT SELECT ON cims.protected_column TO PUBLIC;
