@@ -63,4 +63,19 @@
 #define CIMS_SETOP_COLUMNS(setop) ((setop)->dupColIdx)
 #endif
 
+/* 16: updates tell summarizing indexes from others; ownership checks moved into object_ownercheck */
+#if PG_VERSION_NUM >= 160000
+#define CimsUpdateIndexes TU_UpdateIndexes
+#define CIMS_UPDATE_NEEDS_INDEXES(update) ((update) != TU_None)
+#define CIMS_INSERT_INDEX_TUPLES(target, slot, estate, update) \
+	ExecInsertIndexTuples(target, slot, estate, true, false, NULL, NIL, (update) == TU_Summarizing)
+#define CIMS_OWNS_RELATION(relation, role) object_ownercheck(RelationRelationId, relation, role)
+#else
+#define CimsUpdateIndexes bool
+#define CIMS_UPDATE_NEEDS_INDEXES(update) (update)
+#define CIMS_INSERT_INDEX_TUPLES(target, slot, estate, update) \
+	ExecInsertIndexTuples(target, slot, estate, true, false, NULL, NIL)
+#define CIMS_OWNS_RELATION(relation, role) pg_class_ownercheck(relation, role)
+#endif
+
 #endif

@@ -59,8 +59,8 @@ AS $$
 DECLARE
 	found_class cims.data_class;
 BEGIN
-	SELECT c.* INTO found_class FROM cims.data_class c WHERE c.class = find_class.class;
-	IF found_class.class IS NULL THEN
+	SELECT c.* INTO found_class FROM cims.data_class c WHERE c.name = class;
+	IF found_class.name IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
 			MESSAGE = format('class "%s" does not exist', class),
 			HINT = 'The view cims.data_class lists the classes; cims.create_class makes one.';
@@ -249,10 +249,10 @@ CREATE FUNCTION cims.limit_obstacles(changes cims.column_change[], class cims.da
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('column "%s" of table %s: type %s differs from the precision and scale of class "%s", which other columns use',
-		c.name, cims.relation_name(c.relation), format_type(c.old_type, c.old_typmod), (class).class)
+		c.name, cims.relation_name(c.relation), format_type(c.old_type, c.old_typmod), (class).name)
 	FROM unnest(changes) c
 	WHERE c.old_type = 'numeric'::regtype AND c.old_typmod >= 4
-		AND ((class).scale IS NOT NULL OR cims.class_in_use((class).class_id))
+		AND ((class).scale IS NOT NULL OR cims.class_in_use(cims.class_id((class).name)))
 		AND ROW((class)."precision", (class).scale) IS DISTINCT FROM ROW(cims.numeric_precision(c.old_typmod), cims.numeric_scale(c.old_typmod))
 $$;
 COMMENT ON FUNCTION cims.limit_obstacles(cims.column_change[], cims.data_class) IS 'limits of numeric columns that the class contradicts';
@@ -275,21 +275,21 @@ CREATE FUNCTION cims.adopt_limits(changes cims.column_change[], class cims.data_
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	class_name text := (class).class;
+	class_name text := (class).name;
 	length int4 := (SELECT max(old_typmod - 4) FROM unnest(changes)
 		WHERE old_type IN ('varchar'::regtype, 'bpchar'::regtype) AND old_typmod >= 4);
 	numeric_typmod int4 := (SELECT max(old_typmod) FROM unnest(changes) WHERE old_type = 'numeric'::regtype AND old_typmod >= 4);
 BEGIN
-	IF length IS NOT NULL AND (class).max_length IS NULL AND NOT cims.class_in_use((class).class_id) THEN
-		PERFORM cims.alter_class(class_name, max_length => length);
+	IF length IS NOT NULL AND (class).max_length IS NULL AND NOT cims.class_in_use(cims.class_id((class).name)) THEN
+		PERFORM cims.alter_class(class_name, jsonb_build_object('max_length', length));
 		RAISE NOTICE 'class "%" now has the length limit % that the column had', class_name, length;
 	ELSIF length IS NOT NULL AND (class).max_length IS DISTINCT FROM length THEN
 		RAISE NOTICE 'the length limit % of the column gives way to that of class "%": %', length, class_name,
 			coalesce((class).max_length::text, 'none');
 	END IF;
 	IF numeric_typmod IS NOT NULL AND (class)."precision" IS NULL AND (class).scale IS NULL THEN
-		PERFORM cims.alter_class(class_name, "precision" => cims.numeric_precision(numeric_typmod),
-			scale => cims.numeric_scale(numeric_typmod));
+		PERFORM cims.alter_class(class_name, jsonb_build_object(
+			'precision', cims.numeric_precision(numeric_typmod), 'scale', cims.numeric_scale(numeric_typmod)));
 		RAISE NOTICE 'class "%" now has the precision % and scale % that the column had', class_name,
 			cims.numeric_precision(numeric_typmod), cims.numeric_scale(numeric_typmod);
 	END IF;
@@ -358,8 +358,13 @@ $$;
 COMMENT ON FUNCTION cims.protect(regclass, name, text, boolean) IS
 	'encrypts a column under a class, in one transaction, with its indexes, foreign keys, views, policies, triggers and default; pattern_index: with an n-gram index for LIKE';
 
+CREATE FUNCTION cims.require_level(class_id int4, level text) RETURNS void
+AS 'MODULE_PATHNAME', 'cims_require_level_of_class' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cims.require_level(int4, text) IS
+	'raises insufficient_privilege where the current role holds less than a level (mask, search, reveal) on a class';
+
 CREATE FUNCTION cims.unprotect(tbl regclass, col name, plain_type text DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET cims.output = auto
 AS $$
 DECLARE
 	att int2 := cims.find_column(tbl, col);
@@ -372,6 +377,7 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'wrong_object_type',
 			MESSAGE = format('column "%s" of table "%s" is not encrypted', col, tbl);
 	END IF;
+	PERFORM cims.require_level(atttypmod, 'reveal') FROM pg_attribute WHERE attrelid = tbl AND attnum = att;
 	new_types := jsonb_build_object(old_type, cims.restored_type(tbl, att, plain_type));
 	changes := cims.planned_changes(tbl, col, new_types);
 	PERFORM cims.refuse('unprotect', tbl, col, ARRAY(SELECT cims.column_obstacles(changes)));
@@ -397,7 +403,7 @@ BEGIN
 	SELECT a.* INTO col FROM pg_attribute a WHERE a.attrelid = tbl AND a.attnum = att;
 	plain := cims.plain_type(col.atttypid)::text;
 	IF plain_type IS NULL THEN
-		SELECT c.* INTO class FROM cims.data_class c WHERE c.class_id = col.atttypmod;
+		SELECT c.* INTO class FROM cims.data_class c WHERE cims.class_id(c.name) = col.atttypmod;
 		RETURN CASE WHEN plain = 'numeric' AND class."precision" IS NOT NULL
 				THEN format('numeric(%s,%s)', class."precision", coalesce(class.scale, 0))
 			WHEN plain = 'text' AND class.max_length IS NOT NULL THEN format('varchar(%s)', class.max_length)
@@ -433,7 +439,7 @@ COMMENT ON FUNCTION cims.encrypted_base(oid, int4) IS 'the encrypted type and cl
 CREATE VIEW cims.protected_column AS
 	SELECT n.nspname AS schema_name, c.relname AS table_name, a.attname AS column_name,
 		pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
-		k.class, k.level, k.suite, k.equality,
+		k.name AS class, k.level, k.suite, k.equality,
 		ARRAY(
 			SELECT pg_catalog.format('%I (%s %s): %s', i.relname, m.amname, coalesce(o.opcname, 'included'),
 				CASE WHEN o.opcname IS NULL THEN 'nothing beyond the sealed values'
@@ -450,12 +456,12 @@ CREATE VIEW cims.protected_column AS
 			SELECT pg_catalog.format('%s: %s', r.relation, r.why) FROM cims.residue r
 			WHERE r.protected_table = c.oid AND r.protected_column = a.attname ORDER BY r.relation) AS residue,
 		CASE WHEN e.class_id < 0 THEN 'no class: values are sealed under class default'
-			WHEN k.class IS NULL THEN 'the class is not known here' END AS remark
+			WHEN k.name IS NULL THEN 'the class is not known here' END AS remark
 	FROM pg_catalog.pg_attribute a
 	JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm', 'f', 'c')
 	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	CROSS JOIN LATERAL cims.encrypted_base(a.atttypid, a.atttypmod) e
-	LEFT JOIN cims.data_class k ON k.class_id = e.class_id
+	LEFT JOIN cims.data_class k ON cims.class_id(k.name) = e.class_id
 	WHERE a.attnum > 0 AND NOT a.attisdropped;
 COMMENT ON VIEW cims.protected_column IS
 	'every encrypted column, with its class, its indexes and what each gives away to a thief of the disk, and where plaintext may remain';

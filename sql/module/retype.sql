@@ -85,7 +85,8 @@ AS $$
 		AND NOT EXISTS (
 			SELECT FROM regexp_matches(tree, ':(?:funcid|opfuncid) (\d+)', 'g') m
 			JOIN pg_proc p ON p.oid = m[1]::oid
-			WHERE p.provolatile <> 'i')
+			-- a class is a type modifier, whose functions look it up
+			WHERE p.provolatile <> 'i' AND p.pronamespace <> 'cims'::regnamespace)
 $$;
 COMMENT ON FUNCTION cims.is_constant(text) IS 'whether a stored column default gives the same value each time';
 
@@ -167,7 +168,7 @@ AS $$
 		LEFT JOIN pg_type t ON t.oid = v.reltype
 		JOIN pg_depend d ON (d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid)
 			OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray))
-		WHERE d.deptype = 'n'
+		WHERE d.deptype = 'n' AND NOT (d.classid = n.classid AND d.objid = n.objid)
 	)
 	SELECT n.classid, n.objid, max(n.depth)
 	FROM needed n
@@ -303,8 +304,10 @@ AS $$
 			WHERE l.classoid = 'pg_class'::regclass AND l.objoid = v.oid)
 		|| CASE WHEN v.relowner <> current_user::regrole
 			THEN ARRAY[format('ALTER VIEW %s OWNER TO %I', w.name, pg_get_userbyid(v.relowner))] ELSE '{}' END
-		|| format('SELECT cims.clear_privileges(%L)', w.name)
-		|| cims.grant_commands(coalesce(v.relacl, acldefault('r', v.relowner)), w.name, '', v.relowner)
+		|| CASE WHEN v.relacl IS NOT NULL OR EXISTS (SELECT FROM pg_default_acl)
+			THEN format('SELECT cims.clear_privileges(%L)', w.name)
+				|| cims.grant_commands(coalesce(v.relacl, acldefault('r', v.relowner)), w.name, '', v.relowner)
+			ELSE '{}' END
 		|| ARRAY(
 			SELECT c FROM pg_attribute a
 			CROSS JOIN unnest(cims.grant_commands(a.attacl, w.name, format(' (%I)', a.attname), v.relowner)) WITH ORDINALITY u (c, n)
@@ -424,12 +427,13 @@ COMMENT ON FUNCTION cims.index_steps(cims.column_change[], text) IS
 	'the steps for indexes whose operator class the new type does not have';
 
 CREATE FUNCTION cims.constant_text(expression text, new_type text) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
 AS $$
 DECLARE
 	value text;
 BEGIN
-	-- format() gives the output form, which is the sealed one here
+	-- format() gives the output form: while row_security is off the sealed one
+	PERFORM set_config('row_security', 'off', true) WHERE new_type LIKE 'cims.enc\_%';
 	EXECUTE format('SELECT pg_catalog.format(''%%s'', (%s)::%s)', expression, new_type) INTO STRICT value;
 	RETURN format('%L::%s', value, new_type);
 END
