@@ -1,6 +1,17 @@
 /*
  * The encrypted types.  The six share their C code, so that they share their
  * definition, too: one template, made for each type.
+ *
+ * Five of them have operators with their plain type.  Numbers are different:
+ * applications compare and combine numbers of many types, as in
+ * COALESCE(balance, 0), so that integers and numeric are cast to enc_numeric
+ * implicitly, and enc_numeric is a preferred type of its category.  Operators
+ * of (enc_numeric, numeric) beside these casts would make "integer = numeric"
+ * ambiguous for everyone, so there are none.
+ *
+ * A family with operators of (enc, plain) needs those of (plain, plain), too.
+ * The built-in ones must not join it, or the planner might hash ordinary text
+ * under the keyed hash of this family: they are #=#, #<# and so on.
  */
 
 CREATE FUNCTION cims.index_options(internal) RETURNS void
@@ -21,12 +32,13 @@ DECLARE
 BEGIN
 	FOR t IN
 		SELECT * FROM (VALUES
-			('enc_text', 'text', 'S', 'true'),
-			('enc_numeric', 'numeric', 'N', 'false'),
-			('enc_date', 'date', 'D', 'false'),
-			('enc_timestamptz', 'timestamptz', 'D', 'false'),
-			('enc_jsonb', 'jsonb', 'U', 'false'),
-			('enc_bytea', 'bytea', 'U', 'false')) AS v (enc, plain, category, collatable)
+			('enc_text', 'text', 'S', 'true', 'false', 'texteq'),
+			('enc_numeric', 'numeric', 'N', 'false', 'true', NULL),
+			('enc_date', 'date', 'D', 'false', 'false', 'date_eq'),
+			('enc_timestamptz', 'timestamptz', 'D', 'false', 'false', 'timestamptz_eq'),
+			('enc_jsonb', 'jsonb', 'U', 'false', 'false', 'jsonb_eq'),
+			('enc_bytea', 'bytea', 'U', 'false', 'false', 'byteaeq'))
+			AS v (enc, plain, category, collatable, preferred, plain_eq)
 	LOOP
 		template := $template$
 			CREATE TYPE cims.%1$s;
@@ -47,7 +59,7 @@ BEGIN
 				RECEIVE = cims.%1$s_recv, SEND = cims.%1$s_send,
 				TYPMOD_IN = cims.%1$s_typmodin, TYPMOD_OUT = cims.%1$s_typmodout,
 				ANALYZE = cims.typanalyze,
-				INTERNALLENGTH = VARIABLE, STORAGE = external, CATEGORY = '%3$s', COLLATABLE = %4$s);
+				INTERNALLENGTH = VARIABLE, STORAGE = external, CATEGORY = '%3$s', PREFERRED = %5$s, COLLATABLE = %4$s);
 			COMMENT ON TYPE cims.%1$s IS 'encrypted %2$s; the type modifier is the class of customer data';
 
 			CREATE FUNCTION cims.%1$s(cims.%1$s, integer, boolean) RETURNS cims.%1$s
@@ -64,7 +76,7 @@ BEGIN
 				AS 'MODULE_PATHNAME', 'cims_%1$s_shown' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 			COMMENT ON FUNCTION cims.shown(cims.%1$s) IS 'column of a result in its plain type';
 			CREATE CAST (cims.%1$s AS cims.%1$s) WITH FUNCTION cims.%1$s(cims.%1$s, integer, boolean) AS IMPLICIT;
-			CREATE CAST (%2$s AS cims.%1$s) WITH FUNCTION cims.%1$s(%2$s, integer, boolean) AS ASSIGNMENT;
+			CREATE CAST (%2$s AS cims.%1$s) WITH FUNCTION cims.%1$s(%2$s, integer, boolean) AS %6$s;
 			CREATE CAST (cims.%1$s AS %2$s) WITH FUNCTION cims.plain(cims.%1$s) AS IMPLICIT;
 
 			CREATE FUNCTION cims.value_class(cims.%1$s) RETURNS text
@@ -96,7 +108,8 @@ BEGIN
 			CREATE OPERATOR FAMILY cims.%1$s_order_ops USING btree;
 			CREATE OPERATOR FAMILY cims.%1$s_display_ops USING btree;
 		$template$;
-		EXECUTE format(template, t.enc, t.plain, t.category, t.collatable);
+		EXECUTE format(template, t.enc, t.plain, t.category, t.collatable, t.preferred,
+			CASE WHEN t.plain_eq IS NULL THEN 'IMPLICIT' ELSE 'ASSIGNMENT' END);
 
 		-- operators, for (enc, enc), (enc, plain) and (plain, enc)
 		FOR o IN
@@ -120,9 +133,11 @@ BEGIN
 				(VALUES
 					('cims_enc_', 'cims.' || t.enc, 'cims.' || t.enc, 0),
 					('cims_' || t.enc || '_plain_', 'cims.' || t.enc, t.plain, 1),
-					('cims_plain_' || t.enc || '_', t.plain, 'cims.' || t.enc, 2))
+					('cims_plain_' || t.enc || '_', t.plain, 'cims.' || t.enc, 2),
+					('cims_' || t.enc || '_plains_', t.plain, t.plain, 3))
 				AS s (symbol, lefttype, righttype, pair)
-			WHERE s.pair = 0 OR op.suffix NOT LIKE 'display%'
+			WHERE s.pair = 0 OR (op.suffix NOT LIKE 'display%' AND t.plain_eq IS NOT NULL
+				AND (s.pair < 3 OR op.suffix LIKE 'token%'))
 		LOOP
 			EXECUTE format(
 				'CREATE FUNCTION cims.%I(%s, %s) RETURNS boolean AS ''MODULE_PATHNAME'', %L LANGUAGE C STABLE STRICT PARALLEL SAFE%s COST 2',
@@ -153,9 +168,11 @@ BEGIN
 				(VALUES
 					('cims_enc_', 'cims.' || t.enc, 'cims.' || t.enc, 0),
 					('cims_' || t.enc || '_plain_', 'cims.' || t.enc, t.plain, 1),
-					('cims_plain_' || t.enc || '_', t.plain, 'cims.' || t.enc, 2))
+					('cims_plain_' || t.enc || '_', t.plain, 'cims.' || t.enc, 2),
+					('cims_' || t.enc || '_plains_', t.plain, t.plain, 3))
 				AS s (symbol, lefttype, righttype, pair)
-			WHERE s.pair = 0 OR c.suffix <> 'display_cmp'
+			WHERE s.pair = 0
+				OR (t.plain_eq IS NOT NULL AND c.suffix <> 'display_cmp' AND (s.pair < 3 OR c.suffix = 'token_cmp'))
 		LOOP
 			EXECUTE format(
 				'CREATE FUNCTION cims.%I(%s, %s) RETURNS integer AS ''MODULE_PATHNAME'', %L LANGUAGE C STABLE STRICT PARALLEL SAFE COST 2',
@@ -166,23 +183,14 @@ BEGIN
 		template := $template$
 			CREATE FUNCTION cims.hash(cims.%1$s) RETURNS integer
 				AS 'MODULE_PATHNAME', 'cims_enc_hash' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-			CREATE FUNCTION cims.hash(%2$s) RETURNS integer
-				AS 'MODULE_PATHNAME', 'cims_%1$s_plain_hash' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 			CREATE FUNCTION cims.hash_extended(cims.%1$s, bigint) RETURNS bigint
 				AS 'MODULE_PATHNAME', 'cims_enc_hash_extended' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-			CREATE FUNCTION cims.hash_extended(%2$s, bigint) RETURNS bigint
-				AS 'MODULE_PATHNAME', 'cims_%1$s_plain_hash_extended' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 			COMMENT ON FUNCTION cims.hash(cims.%1$s) IS 'hash by token';
-			COMMENT ON FUNCTION cims.hash(%2$s) IS 'hash by the token of a plain value';
 			COMMENT ON FUNCTION cims.hash_extended(cims.%1$s, bigint) IS 'seeded hash by token';
-			COMMENT ON FUNCTION cims.hash_extended(%2$s, bigint) IS 'seeded hash by the token of a plain value';
 
 			CREATE OPERATOR CLASS cims.%1$s_hash_ops DEFAULT FOR TYPE cims.%1$s USING hash FAMILY cims.%1$s_hash_ops AS
 				OPERATOR 1 pg_catalog.=, FUNCTION 1 cims.hash(cims.%1$s), FUNCTION 2 cims.hash_extended(cims.%1$s, bigint),
 				FUNCTION 3 cims.index_options(internal);
-			ALTER OPERATOR FAMILY cims.%1$s_hash_ops USING hash ADD
-				OPERATOR 1 pg_catalog.= (cims.%1$s, %2$s), OPERATOR 1 pg_catalog.= (%2$s, cims.%1$s),
-				FUNCTION 1 (%2$s) cims.hash(%2$s), FUNCTION 2 (%2$s) cims.hash_extended(%2$s, bigint);
 			CREATE OPERATOR CLASS cims.%1$s_token_ops DEFAULT FOR TYPE cims.%1$s USING btree FAMILY cims.%1$s_token_ops AS
 				OPERATOR 1 pg_catalog.#<#, OPERATOR 2 pg_catalog.#<=#, OPERATOR 3 pg_catalog.=,
 				OPERATOR 4 pg_catalog.#>=#, OPERATOR 5 pg_catalog.#>#,
@@ -203,21 +211,7 @@ BEGIN
 			COMMENT ON OPERATOR CLASS cims.%1$s_display_ops USING btree IS 'what the current role sees; not for indexes';
 		$template$;
 		EXECUTE format(template, t.enc, t.plain);
-		FOR o IN
-			SELECT f.*, p.l, p.r
-			FROM (VALUES ('token', '#<#', '#<=#', '#>=#', '#>#', 'token_cmp'),
-						 ('order', '<', '<=', '>=', '>', 'cmp')) AS f (family, lt, le, ge, gt, cmp),
-				(VALUES ('cims.' || t.enc, t.plain), (t.plain, 'cims.' || t.enc)) AS p (l, r)
-		LOOP
-			EXECUTE format(
-				'ALTER OPERATOR FAMILY cims.%1$s_%2$s_ops USING btree ADD '
-				'OPERATOR 1 pg_catalog.%3$s (%8$s, %9$s), OPERATOR 2 pg_catalog.%4$s (%8$s, %9$s), '
-				'OPERATOR 3 pg_catalog.= (%8$s, %9$s), OPERATOR 4 pg_catalog.%5$s (%8$s, %9$s), '
-				'OPERATOR 5 pg_catalog.%6$s (%8$s, %9$s), FUNCTION 1 (%8$s, %9$s) cims.%7$s(%8$s, %9$s)',
-				t.enc, o.family, o.lt, o.le, o.ge, o.gt, o.cmp, o.l, o.r);
-		END LOOP;
-
-		-- min and max, where the plain type has them
+-- min and max, where the plain type has them
 		IF t.plain NOT IN ('jsonb', 'bytea') THEN
 			template := $template$
 				CREATE FUNCTION cims.%3$s(cims.%1$s, cims.%1$s) RETURNS cims.%1$s
@@ -231,6 +225,40 @@ BEGIN
 			EXECUTE format(template, t.enc, 'max', 'larger', '>');
 			EXECUTE format(template, t.enc, 'min', 'smaller', '<');
 		END IF;
+
+		CONTINUE WHEN t.plain_eq IS NULL;
+
+		template := $template$
+			CREATE FUNCTION cims.hash(%2$s) RETURNS integer
+				AS 'MODULE_PATHNAME', 'cims_%1$s_plain_hash' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.hash(%2$s) IS 'hash by the token of a plain value';
+			CREATE FUNCTION cims.hash_extended(%2$s, bigint) RETURNS bigint
+				AS 'MODULE_PATHNAME', 'cims_%1$s_plain_hash_extended' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.hash_extended(%2$s, bigint) IS 'seeded hash by the token of a plain value';
+			CREATE OPERATOR pg_catalog.#=# (FUNCTION = pg_catalog.%3$s, LEFTARG = %2$s, RIGHTARG = %2$s,
+				COMMUTATOR = OPERATOR(pg_catalog.#=#), RESTRICT = pg_catalog.eqsel, JOIN = pg_catalog.eqjoinsel, HASHES);
+			COMMENT ON OPERATOR pg_catalog.#=# (%2$s, %2$s) IS 'equality of plain values, for joins with encrypted ones';
+			ALTER OPERATOR FAMILY cims.%1$s_hash_ops USING hash ADD
+				OPERATOR 1 pg_catalog.= (cims.%1$s, %2$s), OPERATOR 1 pg_catalog.= (%2$s, cims.%1$s),
+				OPERATOR 1 pg_catalog.#=# (%2$s, %2$s),
+				FUNCTION 1 (%2$s) cims.hash(%2$s), FUNCTION 2 (%2$s) cims.hash_extended(%2$s, bigint);
+		$template$;
+		EXECUTE format(template, t.enc, t.plain, t.plain_eq);
+		FOR o IN
+			SELECT f.*, p.*
+			FROM (VALUES ('token', '#<#', '#<=#', '#>=#', '#>#', 'token_cmp'),
+						 ('order', '<', '<=', '>=', '>', 'cmp')) AS f (family, lt, le, ge, gt, cmp),
+				(VALUES ('cims.' || t.enc, t.plain, '='), (t.plain, 'cims.' || t.enc, '='), (t.plain, t.plain, '#=#'))
+				AS p (l, r, eq)
+			WHERE p.eq = '=' OR f.family = 'token'
+		LOOP
+			EXECUTE format(
+				'ALTER OPERATOR FAMILY cims.%1$s_%2$s_ops USING btree ADD '
+				'OPERATOR 1 pg_catalog.%3$s (%8$s, %9$s), OPERATOR 2 pg_catalog.%4$s (%8$s, %9$s), '
+				'OPERATOR 3 pg_catalog.%10$s (%8$s, %9$s), OPERATOR 4 pg_catalog.%5$s (%8$s, %9$s), '
+				'OPERATOR 5 pg_catalog.%6$s (%8$s, %9$s), FUNCTION 1 (%8$s, %9$s) cims.%7$s(%8$s, %9$s)',
+				t.enc, o.family, o.lt, o.le, o.ge, o.gt, o.cmp, o.l, o.r, o.eq);
+		END LOOP;
 	END LOOP;
 END
 $types$;
@@ -238,6 +266,7 @@ $types$;
 /* Casts beyond the plain type: what it casts to and from by itself. */
 
 CREATE CAST (varchar AS cims.enc_text) WITH FUNCTION cims.enc_text(text, integer, boolean) AS ASSIGNMENT;
+CREATE CAST (cims.enc_text AS varchar) WITH FUNCTION cims.plain(cims.enc_text) AS IMPLICIT;
 CREATE FUNCTION cims.enc_text(character, integer, boolean) RETURNS cims.enc_text
 	AS 'MODULE_PATHNAME', 'cims_enc_bpchar_seal' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION cims.enc_text(character, integer, boolean) IS 'seals blank-padded text without its padding';
@@ -272,24 +301,25 @@ BEGIN
 	-- into an encrypted type, through its plain type
 	FOR c IN
 		SELECT * FROM (VALUES
-			('enc_numeric', 'int2', 'numeric'),
-			('enc_numeric', 'int4', 'numeric'),
-			('enc_numeric', 'int8', 'numeric'),
-			('enc_numeric', 'float4', 'numeric'),
-			('enc_numeric', 'float8', 'numeric'),
-			('enc_date', 'timestamp', 'date'),
-			('enc_date', 'timestamptz', 'date'),
-			('enc_timestamptz', 'date', 'timestamptz'),
-			('enc_timestamptz', 'timestamp', 'timestamptz'),
-			('enc_jsonb', 'json', 'jsonb')) AS v (enc, source, plain)
+			('enc_numeric', 'int2', 'numeric', 'IMPLICIT'),
+			('enc_numeric', 'int4', 'numeric', 'IMPLICIT'),
+			('enc_numeric', 'int8', 'numeric', 'IMPLICIT'),
+			('enc_numeric', 'float4', 'numeric', 'ASSIGNMENT'),
+			('enc_numeric', 'float8', 'numeric', 'ASSIGNMENT'),
+			('enc_text', 'bool', 'text', 'ASSIGNMENT'),
+			('enc_date', 'timestamp', 'date', 'ASSIGNMENT'),
+			('enc_date', 'timestamptz', 'date', 'ASSIGNMENT'),
+			('enc_timestamptz', 'date', 'timestamptz', 'ASSIGNMENT'),
+			('enc_timestamptz', 'timestamp', 'timestamptz', 'ASSIGNMENT'),
+			('enc_jsonb', 'json', 'jsonb', 'ASSIGNMENT')) AS v (enc, source, plain, context)
 	LOOP
 		EXECUTE format('CREATE FUNCTION cims.%1$s(pg_catalog.%2$s, integer, boolean) RETURNS cims.%1$s '
 			'LANGUAGE sql STABLE STRICT PARALLEL SAFE RETURN cims.%1$s($1::pg_catalog.%3$s, $2, $3)',
 			c.enc, c.source, c.plain);
 		EXECUTE format('COMMENT ON FUNCTION cims.%1$s(pg_catalog.%2$s, integer, boolean) IS %3$L',
 			c.enc, c.source, 'seals through the plain type');
-		EXECUTE format('CREATE CAST (pg_catalog.%2$s AS cims.%1$s) WITH FUNCTION cims.%1$s(pg_catalog.%2$s, integer, boolean) AS ASSIGNMENT',
-			c.enc, c.source);
+		EXECUTE format('CREATE CAST (pg_catalog.%2$s AS cims.%1$s) WITH FUNCTION cims.%1$s(pg_catalog.%2$s, integer, boolean) AS %3$s',
+			c.enc, c.source, c.context);
 	END LOOP;
 	-- to json, so that numbers and documents stay what they are
 	FOR c IN
@@ -313,7 +343,19 @@ BEGIN
 		SELECT * FROM (VALUES
 			('-', 'minus', 'cims.enc_date', 'cims.enc_date', 'integer', 'cims.plain($1) OPERATOR(pg_catalog.-) cims.plain($2)', NULL),
 			('+', 'plus', 'cims.enc_date', 'interval', 'timestamp', 'cims.plain($1) OPERATOR(pg_catalog.+) $2', NULL),
-			('-', 'minus', 'cims.enc_date', 'interval', 'timestamp', 'cims.plain($1) OPERATOR(pg_catalog.-) $2', NULL))
+			('-', 'minus', 'cims.enc_date', 'interval', 'timestamp', 'cims.plain($1) OPERATOR(pg_catalog.-) $2', NULL),
+			('+', 'plus', 'cims.enc_date', 'time', 'timestamp', 'cims.plain($1) OPERATOR(pg_catalog.+) $2', NULL),
+			('+', 'plus', 'cims.enc_date', 'timetz', 'timestamptz', 'cims.plain($1) OPERATOR(pg_catalog.+) $2', NULL),
+			('<@', 'contained', 'cims.enc_date', 'daterange', 'boolean', 'cims.plain($1) OPERATOR(pg_catalog.<@) $2', '@>'),
+			('@>', 'contains', 'daterange', 'cims.enc_date', 'boolean', '$1 OPERATOR(pg_catalog.@>) cims.plain($2)', '<@'),
+			('<@', 'contained', 'cims.enc_timestamptz', 'tstzrange', 'boolean', 'cims.plain($1) OPERATOR(pg_catalog.<@) $2', '@>'),
+			('@>', 'contains', 'tstzrange', 'cims.enc_timestamptz', 'boolean', '$1 OPERATOR(pg_catalog.@>) cims.plain($2)', '<@'),
+			('||', 'concatenate', 'cims.enc_bytea', 'bytea', 'bytea', 'cims.plain($1) OPERATOR(pg_catalog.||) $2', NULL),
+			('||', 'concatenate', 'bytea', 'cims.enc_bytea', 'bytea', '$1 OPERATOR(pg_catalog.||) cims.plain($2)', NULL),
+			('||', 'concatenate', 'cims.enc_bytea', 'cims.enc_bytea', 'bytea', 'cims.plain($1) OPERATOR(pg_catalog.||) cims.plain($2)', NULL),
+			('||', 'concatenate', 'cims.enc_jsonb', 'jsonb', 'jsonb', 'cims.plain($1) OPERATOR(pg_catalog.||) $2', NULL),
+			('||', 'concatenate', 'jsonb', 'cims.enc_jsonb', 'jsonb', '$1 OPERATOR(pg_catalog.||) cims.plain($2)', NULL),
+			('||', 'concatenate', 'cims.enc_jsonb', 'cims.enc_jsonb', 'jsonb', 'cims.plain($1) OPERATOR(pg_catalog.||) cims.plain($2)', NULL))
 			AS v (name, fn, l, r, result, body, commutator)
 		UNION ALL
 		SELECT c.name, c.fn, p.l, p.r, 'boolean',
@@ -335,6 +377,38 @@ BEGIN
 	END LOOP;
 END
 $operators$;
+
+/* Functions that overload resolution would miss. */
+
+CREATE FUNCTION pg_catalog.extract(text, cims.enc_date) RETURNS numeric
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE RETURN pg_catalog.extract($1, cims.plain($2));
+COMMENT ON FUNCTION pg_catalog.extract(text, cims.enc_date) IS 'extract field from encrypted date';
+CREATE FUNCTION pg_catalog.date_part(text, cims.enc_date) RETURNS double precision
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE RETURN pg_catalog.date_part($1, cims.plain($2));
+COMMENT ON FUNCTION pg_catalog.date_part(text, cims.enc_date) IS 'extract field from encrypted date';
+CREATE FUNCTION pg_catalog.text(cims.enc_text) RETURNS text
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE RETURN cims.plain($1);
+COMMENT ON FUNCTION pg_catalog.text(cims.enc_text) IS 'convert encrypted text to text';
+
+/* Window frames by distance. */
+
+DO $in_range$
+DECLARE
+	r record;
+BEGIN
+	FOR r IN
+		SELECT * FROM (VALUES ('enc_numeric', 'numeric'), ('enc_date', 'interval'), ('enc_timestamptz', 'interval')) AS v (enc, distance)
+	LOOP
+		EXECUTE format('CREATE FUNCTION cims.in_range(cims.%1$s, cims.%1$s, %2$s, boolean, boolean) RETURNS boolean '
+			'LANGUAGE sql STABLE STRICT PARALLEL SAFE RETURN pg_catalog.in_range(cims.plain($1), cims.plain($2), $3, $4, $5)',
+			r.enc, r.distance);
+		EXECUTE format('COMMENT ON FUNCTION cims.in_range(cims.%1$s, cims.%1$s, %2$s, boolean, boolean) IS %3$L',
+			r.enc, r.distance, 'window RANGE support');
+		EXECUTE format('ALTER OPERATOR FAMILY cims.%1$s_token_ops USING btree ADD '
+			'FUNCTION 3 (cims.%1$s, %2$s) cims.in_range(cims.%1$s, cims.%1$s, %2$s, boolean, boolean)', r.enc, r.distance);
+	END LOOP;
+END
+$in_range$;
 
 /* Called by the planner hook for columns whose class has a normal form. */
 

@@ -8,7 +8,8 @@
  * brought to it by rewrite.c.
  *
  * Sorting opens each value once: the abbreviated key is a pointer to what was
- * opened, and the comparison of two such keys is exact.  The keys may take
+ * opened, and the comparison of two such keys is exact.  Equal values share one
+ * pointer, as DISTINCT in aggregates takes different keys for different values.  The keys may take
  * MEMORY_LIMIT beyond work_mem; past it abbreviation is given up and values
  * are opened at each comparison.
  */
@@ -17,6 +18,7 @@
 #include "catalog/pg_collation.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/sortsupport.h"
 
@@ -24,13 +26,13 @@
 
 #define MEMORY_LIMIT ((Size) 64 * 1024 * 1024)
 
-/* What the role sees of one value. */
+/* What the role sees of one value; in a sort, an entry of a hash table by token. */
 typedef struct SeenValue
 {
-	CimsLevel level; /* search counts as mask */
-	CimsSealedType type;
-	Datum seen;                          /* plaintext, or masked text; nothing at level none */
 	unsigned char token[CIMS_TOKEN_LEN]; /* of the nonce, below the level search */
+	CimsLevel level;                     /* search counts as mask */
+	CimsSealedType type;
+	Datum seen; /* plaintext, or masked text; nothing at level none */
 } SeenValue;
 
 /* State of one sort. */
@@ -38,37 +40,54 @@ typedef struct DisplaySort
 {
 	Oid collation;
 	Size limit;
+	HTAB *seen; /* opened values, by token */
 } DisplaySort;
+
+/* Notes level and token of a value, all that is known before it is opened. */
+static void
+look_at_value(struct varlena *value, CimsSealed *sealed, SeenValue *seen)
+{
+	CimsDataKey *key;
+
+	cims_value_parse(value, sealed);
+	seen->type = sealed->type;
+	seen->seen = (Datum) 0;
+	seen->level = cims_display_level(sealed->class_id);
+	if (seen->level != CIMS_LEVEL_NONE &&
+		cims_data_key_find(sealed->class_id, sealed->key_version, &key) == CIMS_KEYS_DESTROYED)
+		seen->level = CIMS_LEVEL_NONE;
+	if (seen->level >= CIMS_LEVEL_SEARCH)
+		cims_token_of_value(value, seen->token);
+	else
+		/* no equality may show: any fixed order will do, that of nonces is one */
+		memcpy(seen->token, sealed->nonce, CIMS_TOKEN_LEN);
+}
+
+/* Opens a value that was looked at. */
+static void
+open_seen_value(struct varlena *value, const CimsSealed *sealed, SeenValue *seen)
+{
+	CimsClass class;
+
+	if (seen->level == CIMS_LEVEL_REVEAL)
+		seen->seen = cims_plain_fold(sealed->type, cims_value_reveal(value),
+									 cims_class_normal_form(sealed->class_id));
+	else if (seen->level != CIMS_LEVEL_NONE)
+	{
+		seen->level = CIMS_LEVEL_MASK;
+		seen->seen = CStringGetTextDatum(cims_masked_text(sealed->type, cims_value_reveal(value),
+														  cims_class_of_value(sealed, &class)));
+	}
+}
 
 /* Opens a value as the current role sees it. */
 static void
 see_value(struct varlena *value, SeenValue *seen)
 {
 	CimsSealed sealed;
-	CimsDataKey *key;
-	CimsClass class;
 
-	cims_value_parse(value, &sealed);
-	seen->type = sealed.type;
-	seen->seen = (Datum) 0;
-	seen->level = cims_display_level(sealed.class_id);
-	if (seen->level != CIMS_LEVEL_NONE &&
-		cims_data_key_find(sealed.class_id, sealed.key_version, &key) == CIMS_KEYS_DESTROYED)
-		seen->level = CIMS_LEVEL_NONE;
-	if (seen->level >= CIMS_LEVEL_SEARCH)
-		cims_token_of_value(value, seen->token);
-	else
-		/* no equality may show: any fixed order will do, that of nonces is one */
-		memcpy(seen->token, sealed.nonce, CIMS_TOKEN_LEN);
-	if (seen->level == CIMS_LEVEL_REVEAL)
-		seen->seen = cims_plain_fold(sealed.type, cims_value_reveal(value),
-									 cims_class_normal_form(sealed.class_id));
-	else if (seen->level != CIMS_LEVEL_NONE)
-	{
-		seen->level = CIMS_LEVEL_MASK;
-		seen->seen = CStringGetTextDatum(cims_masked_text(sealed.type, cims_value_reveal(value),
-														  cims_class_of_value(&sealed, &class)));
-	}
+	look_at_value(value, &sealed, seen);
+	open_seen_value(value, &sealed, seen);
 }
 
 /* Compares what is seen of two values; equal only where the tokens are. */
@@ -145,12 +164,35 @@ sort_opened_compare(Datum a, Datum b, SortSupport ssup)
 static Datum
 sort_open(Datum original, SortSupport ssup)
 {
-	MemoryContext caller = MemoryContextSwitchTo(ssup->ssup_cxt);
-	SeenValue *seen = palloc(sizeof(SeenValue));
+	DisplaySort *sort = (DisplaySort *) ssup->ssup_extra;
+	struct varlena *value = PG_DETOAST_DATUM_PACKED(original);
+	MemoryContext caller;
+	CimsSealed sealed;
+	SeenValue looked, *seen;
+	bool found;
 
-	see_value(PG_DETOAST_DATUM_PACKED(original), seen);
-	MemoryContextSwitchTo(caller);
+	look_at_value(value, &sealed, &looked);
+	seen = hash_search(sort->seen, looked.token, HASH_ENTER, &found);
+	if (!found)
+	{
+		*seen = looked;
+		caller = MemoryContextSwitchTo(ssup->ssup_cxt);
+		open_seen_value(value, &sealed, seen);
+		MemoryContextSwitchTo(caller);
+	}
 	return PointerGetDatum(seen);
+}
+
+/* Makes the table of a sort's opened values. */
+static HTAB *
+make_seen_table(SortSupport ssup)
+{
+	HASHCTL control = {0};
+
+	control.keysize = CIMS_TOKEN_LEN;
+	control.entrysize = sizeof(SeenValue);
+	control.hcxt = ssup->ssup_cxt;
+	return hash_create("cims values of a sort", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /* Gives up opened keys where they take too much memory. */
@@ -178,6 +220,7 @@ cims_enc_display_sortsupport(PG_FUNCTION_ARGS)
 #if SIZEOF_DATUM == 8
 	if (ssup->abbreviate)
 	{
+		sort->seen = make_seen_table(ssup);
 		ssup->comparator = sort_opened_compare;
 		ssup->abbrev_converter = sort_open;
 		ssup->abbrev_abort = sort_abort;

@@ -102,7 +102,7 @@ require_search_on(FunctionCallInfo fcinfo, struct varlena *value)
 static void
 refuse_direct_call(FunctionCallInfo fcinfo)
 {
-	if (fcinfo->flinfo != NULL && fcinfo->flinfo->fn_expr != NULL && IsA(fcinfo->flinfo->fn_expr, FuncExpr))
+	if (fcinfo->flinfo != NULL && fcinfo->flinfo->fn_expr != NULL && (IsA(fcinfo->flinfo->fn_expr, FuncExpr) || IsA(fcinfo->flinfo->fn_expr, OpExpr)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("this function serves indexes and joins, and cannot be called by itself")));
@@ -271,6 +271,14 @@ cims_enc_token_gt(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(compare_values(fcinfo) > 0);
 }
 
+/* A function of two plaintexts. */
+#define CIMS_PLAIN_FUNCTION(name, type, suffix, result, test) \
+	PG_FUNCTION_INFO_V1(cims_##name##_plains_##suffix); \
+	Datum cims_##name##_plains_##suffix(PG_FUNCTION_ARGS) \
+	{ \
+		result(compare_plains(fcinfo, type) test); \
+	}
+
 /* A function of a value and a plaintext, and the one with its arguments exchanged. */
 #define CIMS_CROSS_FUNCTION(name, type, suffix, result, value_first, plain_first) \
 	PG_FUNCTION_INFO_V1(cims_##name##_plain_##suffix); \
@@ -287,6 +295,18 @@ cims_enc_token_gt(PG_FUNCTION_ARGS)
 		Datum plain = PG_GETARG_DATUM(0); \
 		result(plain_first(value, type, plain)); \
 	}
+
+/* Orders two plaintexts by token. */
+static int
+compare_plains(FunctionCallInfo fcinfo, CimsSealedType type)
+{
+	unsigned char left[CIMS_TOKEN_LEN], right[CIMS_TOKEN_LEN];
+
+	refuse_direct_call(fcinfo);
+	cims_token_of_plain(type, PG_GETARG_DATUM(0), CIMS_NORMAL_NONE, left);
+	cims_token_of_plain(type, PG_GETARG_DATUM(1), CIMS_NORMAL_NONE, right);
+	return compare_tokens(left, right);
+}
 
 #define EQUAL(v, t, p) (value_equals_plain(v, t, p))
 #define UNEQUAL(v, t, p) (!value_equals_plain(v, t, p))
@@ -306,6 +326,11 @@ cims_enc_token_gt(PG_FUNCTION_ARGS)
 	CIMS_CROSS_FUNCTION(name, type, token_le, PG_RETURN_BOOL, AT_MOST, AT_LEAST) \
 	CIMS_CROSS_FUNCTION(name, type, token_ge, PG_RETURN_BOOL, AT_LEAST, AT_MOST) \
 	CIMS_CROSS_FUNCTION(name, type, token_gt, PG_RETURN_BOOL, ABOVE, BELOW) \
+	CIMS_PLAIN_FUNCTION(name, type, token_cmp, PG_RETURN_INT32, +0) \
+	CIMS_PLAIN_FUNCTION(name, type, token_lt, PG_RETURN_BOOL, < 0) \
+	CIMS_PLAIN_FUNCTION(name, type, token_le, PG_RETURN_BOOL, <= 0) \
+	CIMS_PLAIN_FUNCTION(name, type, token_ge, PG_RETURN_BOOL, >= 0) \
+	CIMS_PLAIN_FUNCTION(name, type, token_gt, PG_RETURN_BOOL, > 0) \
 	PG_FUNCTION_INFO_V1(cims_##name##_plain_hash); \
 	Datum cims_##name##_plain_hash(PG_FUNCTION_ARGS) \
 	{ \
@@ -324,7 +349,6 @@ cims_enc_token_gt(PG_FUNCTION_ARGS)
 	}
 
 CIMS_CROSS_FUNCTIONS(enc_text, CIMS_TYPE_TEXT)
-CIMS_CROSS_FUNCTIONS(enc_numeric, CIMS_TYPE_NUMERIC)
 CIMS_CROSS_FUNCTIONS(enc_date, CIMS_TYPE_DATE)
 CIMS_CROSS_FUNCTIONS(enc_timestamptz, CIMS_TYPE_TIMESTAMPTZ)
 CIMS_CROSS_FUNCTIONS(enc_jsonb, CIMS_TYPE_JSONB)

@@ -86,7 +86,6 @@ CIMS_ORDER_FUNCTION(gt, PG_RETURN_BOOL, > 0)
 	CIMS_ORDER_CROSS(name, type, gt, PG_RETURN_BOOL, > 0)
 
 CIMS_ORDER_CROSSES(enc_text, CIMS_TYPE_TEXT)
-CIMS_ORDER_CROSSES(enc_numeric, CIMS_TYPE_NUMERIC)
 CIMS_ORDER_CROSSES(enc_date, CIMS_TYPE_DATE)
 CIMS_ORDER_CROSSES(enc_timestamptz, CIMS_TYPE_TIMESTAMPTZ)
 CIMS_ORDER_CROSSES(enc_jsonb, CIMS_TYPE_JSONB)
@@ -97,24 +96,24 @@ PG_FUNCTION_INFO_V1(cims_enc_smaller);
 PG_FUNCTION_INFO_V1(cims_enc_greatest);
 PG_FUNCTION_INFO_V1(cims_enc_least);
 
-/* Transition function of max. */
+/* Transition function of max; of equals the second, as the plain types do. */
 Datum
 cims_enc_larger(PG_FUNCTION_ARGS)
 {
 	struct varlena *a = PG_GETARG_VARLENA_PP(0);
 	struct varlena *b = PG_GETARG_VARLENA_PP(1);
 
-	PG_RETURN_POINTER(order_values(a, b, PG_GET_COLLATION()) >= 0 ? a : b);
+	PG_RETURN_POINTER(order_values(a, b, PG_GET_COLLATION()) > 0 ? a : b);
 }
 
-/* Transition function of min. */
+/* Transition function of min; of equals the second, as the plain types do. */
 Datum
 cims_enc_smaller(PG_FUNCTION_ARGS)
 {
 	struct varlena *a = PG_GETARG_VARLENA_PP(0);
 	struct varlena *b = PG_GETARG_VARLENA_PP(1);
 
-	PG_RETURN_POINTER(order_values(a, b, PG_GET_COLLATION()) <= 0 ? a : b);
+	PG_RETURN_POINTER(order_values(a, b, PG_GET_COLLATION()) < 0 ? a : b);
 }
 
 /* Picks the last (direction 1) or the first (-1) in plaintext order from an array; NULLs do not count. */

@@ -26,6 +26,21 @@
 /* Setting cims.plain_results. */
 static bool plain_results = true;
 
+static int32 class_of_result(Node *expr);
+
+/* Returns the first class among expressions. */
+static int32
+class_of_first(List *expressions)
+{
+	ListCell *cell;
+	int32 class_id = 0;
+
+	foreach (cell, expressions)
+		if (class_id == 0 && cims_type_of_oid(exprType(lfirst(cell))) != 0)
+			class_id = class_of_result(lfirst(cell));
+	return class_id;
+}
+
 /* Returns the class of a result column, looking through what keeps it. */
 static int32
 class_of_result(Node *expr)
@@ -36,10 +51,23 @@ class_of_result(Node *expr)
 		return typmod;
 	if (IsA(expr, Aggref) && ((Aggref *) expr)->args != NIL)
 		return class_of_result((Node *) linitial_node(TargetEntry, ((Aggref *) expr)->args)->expr);
+	if (IsA(expr, WindowFunc))
+		return class_of_first(((WindowFunc *) expr)->args);
 	if (IsA(expr, CoalesceExpr))
-		return class_of_result(linitial(((CoalesceExpr *) expr)->args));
+		return class_of_first(((CoalesceExpr *) expr)->args);
 	if (IsA(expr, MinMaxExpr))
-		return class_of_result(linitial(((MinMaxExpr *) expr)->args));
+		return class_of_first(((MinMaxExpr *) expr)->args);
+	if (IsA(expr, NullIfExpr))
+		return class_of_first(((NullIfExpr *) expr)->args);
+	if (IsA(expr, CaseExpr))
+	{
+		List *results = list_make1(((CaseExpr *) expr)->defresult);
+		ListCell *cell;
+
+		foreach (cell, ((CaseExpr *) expr)->args)
+			results = lappend(results, lfirst_node(CaseWhen, cell)->result);
+		return class_of_first(results);
+	}
 	return 0;
 }
 
