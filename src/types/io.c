@@ -117,6 +117,19 @@ value_in(FunctionCallInfo fcinfo, CimsSealedType type)
 	return PointerGetDatum(cims_value_from_plain(type, cims_plain_input(type, text), typmod));
 }
 
+/*
+ * Tells whether binary input is armor.  A bytea may begin as armor does: from
+ * a role that is never shown armor it is a plaintext.
+ */
+static bool
+binary_is_armor(CimsSealedType type, const char *data, size_t len, int32 typmod)
+{
+	if (!cims_armor_begins(data, len))
+		return false;
+	return type != CIMS_TYPE_BYTEA || cims_input_is_sealed() ||
+		   cims_class_level(typmod > 0 ? typmod : cims_class_default_id()) == CIMS_LEVEL_NONE;
+}
+
 /* Takes a value in from its binary form. */
 static Datum
 value_recv(FunctionCallInfo fcinfo, CimsSealedType type)
@@ -126,7 +139,7 @@ value_recv(FunctionCallInfo fcinfo, CimsSealedType type)
 	const char *data = buf->data + buf->cursor;
 	size_t len = buf->len - buf->cursor;
 
-	if (cims_armor_begins(data, len))
+	if (binary_is_armor(type, data, len, typmod))
 	{
 		buf->cursor = buf->len;
 		return PointerGetDatum(cims_value_accept(type, data, len, typmod));

@@ -5,7 +5,9 @@
  * A stored column without a class takes values of class "default", which
  * every role with any grant reveals: a warning says so.  A column of enc_text
  * cannot have a nondeterministic collation, as equality is by token.  The
- * display class orders by what a role sees, which no index can hold.
+ * display class orders by what a role sees, which no index can hold.  A
+ * generated column of a plain type would store plaintext: PostgreSQL refuses
+ * one from mutable functions, but looks before it adds the cast.
  */
 #include "postgres.h"
 
@@ -16,6 +18,7 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_attrdef.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -23,6 +26,9 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "tcop/utility.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -128,6 +134,67 @@ check_index(Oid index)
 	table_close(indexes, AccessShareLock);
 }
 
+/* Tells whether an expression takes an encrypted value. */
+static bool
+takes_encrypted(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (cims_type_of_oid(exprType(node)) != 0 || cims_type_of_array_oid(exprType(node)) != 0)
+		return true;
+	return expression_tree_walker(node, takes_encrypted, context);
+}
+
+/* Tells whether a column is generated, as this command left it. */
+static bool
+column_is_generated(Oid relation, AttrNumber attnum)
+{
+	Relation attributes = table_open(AttributeRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+	bool generated = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
+	ScanKeyInit(&keys[1], Anum_pg_attribute_attnum, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(attnum));
+	scan = systable_beginscan(attributes, AttributeRelidNumIndexId, true, SnapshotSelf, 2, keys);
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		generated = ((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated != '\0';
+	systable_endscan(scan);
+	table_close(attributes, AccessShareLock);
+	return generated;
+}
+
+/* Refuses a generated column that would store what an encrypted one protects. */
+static void
+check_default(Oid attrdef)
+{
+	Relation defaults = table_open(AttrDefaultRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_attrdef_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(attrdef));
+	scan = systable_beginscan(defaults, AttrDefaultOidIndexId, true, SnapshotSelf, 1, &key);
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_attrdef form = (Form_pg_attrdef) GETSTRUCT(tuple);
+		bool isnull;
+		Datum stored = heap_getattr(tuple, Anum_pg_attrdef_adbin, RelationGetDescr(defaults), &isnull);
+		Node *expression = isnull ? NULL : stringToNode(TextDatumGetCString(stored));
+
+		if (takes_encrypted(expression, NULL) && contain_mutable_functions(expression) &&
+			column_is_generated(form->adrelid, form->adnum))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("generated column cannot be computed from an encrypted column"),
+					 errdetail("It would be computed, and stored, as one role sees it."),
+					 errhint("Compute it in a view.")));
+	}
+	systable_endscan(scan);
+	table_close(defaults, AccessShareLock);
+}
+
 /* Returns the kind of a relation that this command may have made, and whether it outlives the session. */
 static char
 relation_kind(Oid relation, bool *permanent)
@@ -163,6 +230,8 @@ watch_objects(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 		next_object_access(access, class_id, object_id, sub_id, arg);
 	if (access == OAT_POST_CREATE && arg != NULL && ((ObjectAccessPostCreate *) arg)->is_internal)
 		return;
+	if (class_id == AttrDefaultRelationId && access == OAT_POST_CREATE && cims_type_oids()->installed)
+		check_default(object_id);
 	if (class_id != RelationRelationId || !cims_type_oids()->installed ||
 		!(access == OAT_POST_CREATE || (access == OAT_POST_ALTER && sub_id > 0)))
 		return;
