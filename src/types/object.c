@@ -167,24 +167,24 @@ column_is_generated(Oid relation, AttrNumber attnum)
 
 /* Refuses a generated column that would store what an encrypted one protects. */
 static void
-check_default(Oid attrdef)
+check_default(Oid relation, AttrNumber attnum)
 {
 	Relation defaults = table_open(AttrDefaultRelationId, AccessShareLock);
-	ScanKeyData key;
+	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple tuple;
 
-	ScanKeyInit(&key, Anum_pg_attrdef_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(attrdef));
-	scan = systable_beginscan(defaults, AttrDefaultOidIndexId, true, SnapshotSelf, 1, &key);
+	ScanKeyInit(&keys[0], Anum_pg_attrdef_adrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
+	ScanKeyInit(&keys[1], Anum_pg_attrdef_adnum, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(attnum));
+	scan = systable_beginscan(defaults, AttrDefaultIndexId, true, SnapshotSelf, 2, keys);
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Form_pg_attrdef form = (Form_pg_attrdef) GETSTRUCT(tuple);
 		bool isnull;
 		Datum stored = heap_getattr(tuple, Anum_pg_attrdef_adbin, RelationGetDescr(defaults), &isnull);
 		Node *expression = isnull ? NULL : stringToNode(TextDatumGetCString(stored));
 
 		if (takes_encrypted(expression, NULL) && contain_mutable_functions(expression) &&
-			column_is_generated(form->adrelid, form->adnum))
+			column_is_generated(relation, attnum))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 					 errmsg("generated column cannot be computed from an encrypted column"),
@@ -231,7 +231,7 @@ watch_objects(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 	if (access == OAT_POST_CREATE && arg != NULL && ((ObjectAccessPostCreate *) arg)->is_internal)
 		return;
 	if (class_id == AttrDefaultRelationId && access == OAT_POST_CREATE && cims_type_oids()->installed)
-		check_default(object_id);
+		check_default(object_id, sub_id);
 	if (class_id != RelationRelationId || !cims_type_oids()->installed ||
 		!(access == OAT_POST_CREATE || (access == OAT_POST_ALTER && sub_id > 0)))
 		return;
