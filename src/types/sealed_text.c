@@ -8,6 +8,7 @@
  * in undoes.  Dumps and replication need the token as it is, to restore
  * without keys: superusers, roles with BYPASSRLS and walsenders get it so.
  * Where keys are not at hand nothing can be blinded, nor any guess sealed.
+ * Literals stay as they are: a guess's token tells nothing without another.
  */
 #include "postgres.h"
 
@@ -63,7 +64,8 @@ cims_value_armor(struct varlena *value)
 		unsigned char *copy = palloc(bytes.len);
 
 		bytes.data = memcpy(copy, bytes.data, bytes.len);
-		if (cims_sealed_parse(bytes, &sealed) && sealed.token != NULL && blind_token(&sealed))
+		if (cims_sealed_parse(bytes, &sealed) && sealed.token != NULL &&
+			!(sealed.flags & CIMS_FLAG_LITERAL) && blind_token(&sealed))
 			copy[FLAGS_OFFSET] |= FLAG_BLINDED;
 	}
 	if (cims_armor_encode(bytes, armor) != CIMS_CRYPTO_OK)
