@@ -4,7 +4,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -15,6 +17,7 @@ PG_FUNCTION_INFO_V1(cims_enc_value_class);
 PG_FUNCTION_INFO_V1(cims_enc_key_version);
 PG_FUNCTION_INFO_V1(cims_enc_damage);
 PG_FUNCTION_INFO_V1(cims_enc_reseal);
+PG_FUNCTION_INFO_V1(cims_value_problem);
 PG_FUNCTION_INFO_V1(cims_enc_display);
 PG_FUNCTION_INFO_V1(cims_enc_as_class);
 PG_FUNCTION_INFO_V1(cims_text_as_class);
@@ -83,6 +86,49 @@ cims_enc_damage(PG_FUNCTION_ARGS)
 	if (damage == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(damage));
+}
+
+/*
+ * cims.value_problem(value, class id): class and key version of a stored
+ * value, and why it cannot be opened or does not belong into a column of its
+ * type and of that class; reveals nothing of it.
+ */
+Datum
+cims_value_problem(PG_FUNCTION_ARGS)
+{
+	int32 class_id = PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1);
+	Datum values[3] = {0};
+	bool isnull[3] = {true, true, true};
+	TupleDesc desc;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (!PG_ARGISNULL(0))
+	{
+		struct varlena *value = PG_GETARG_VARLENA_PP(0);
+		CimsBytes bytes = {(const unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+		const char *problem = damage_of_value(value);
+		CimsSealed sealed;
+
+		if (cims_sealed_parse(bytes, &sealed))
+		{
+			CimsClass class;
+
+			values[0] = CStringGetTextDatum(cims_class_of_value(&sealed, &class)->name);
+			values[1] = Int32GetDatum((int32) sealed.key_version);
+			isnull[0] = isnull[1] = false;
+			if (sealed.type != cims_type_of_oid(get_fn_expr_argtype(fcinfo->flinfo, 0)))
+				problem = "value is of another encrypted type";
+			else if (class_id > 0 && sealed.class_id != class_id)
+				problem = "value is of another class than its column";
+		}
+		if (problem != NULL)
+		{
+			values[2] = CStringGetTextDatum(problem);
+			isnull[2] = false;
+		}
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, isnull)));
 }
 
 /*
