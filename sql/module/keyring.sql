@@ -476,11 +476,12 @@ BEGIN
 	RETURN QUERY
 		SELECT format('ordered index %s, until it is rebuilt by REINDEX', i.indexrelid::regclass)
 		FROM pg_index i
-		WHERE EXISTS (SELECT FROM unnest(i.indclass::oid[]) o (oid) JOIN pg_opclass p ON p.oid = o.oid
+		-- CASE: the index is read only once the rest is known to hold
+		WHERE CASE WHEN EXISTS (SELECT FROM unnest(i.indclass::oid[]) o (oid) JOIN pg_opclass p ON p.oid = o.oid
 					  WHERE p.opcname LIKE 'enc\_%\_order\_ops' AND p.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'btree'))
-			AND (SELECT c.relkind FROM pg_class c WHERE c.oid = i.indexrelid) = 'i'
-			AND pg_relation_filenode(i.indexrelid) IS NOT NULL
-			AND cims.index_references_key(i.indexrelid, class_id, version);
+				AND (SELECT c.relkind FROM pg_class c WHERE c.oid = i.indexrelid) = 'i'
+				AND pg_relation_filenode(i.indexrelid) IS NOT NULL
+			THEN cims.index_references_key(i.indexrelid, class_id, version) END;
 
 	RETURN QUERY
 		SELECT s.what

@@ -145,7 +145,8 @@ cims_batch_run(CimsBatch *batch)
 	ItemPointerData end;
 	TableScanDesc scan;
 
-	InitResultRelInfo(target, batch->relation, 1, NULL, 0);
+	/* outside any range table: indexes take it as a hint that their keys stay the same */
+	InitResultRelInfo(target, batch->relation, 0, NULL, 0);
 	ExecOpenIndices(target, false);
 	estate->es_output_cid = GetCurrentCommandId(true);
 	batch->lock = bms_overlap(batch->columns, RelationGetIndexAttrBitmap(batch->relation, INDEX_ATTR_BITMAP_KEY)) ?

@@ -117,8 +117,11 @@ reseal_array(Datum *value, Oid element, const ResealWork *work)
 	get_typlenbyvalalign(element, &typlen, &typbyval, &typalign);
 	deconstruct_array(array, element, typlen, typbyval, typalign, &elements, &nulls, &n);
 	for (int i = 0; i < n; i++)
-		if (!nulls[i])
-			verdict = Max(verdict, reseal_value(&elements[i], work));
+	{
+		CimsRowVerdict of_element = nulls[i] ? CIMS_ROW_KEEP : reseal_value(&elements[i], work);
+
+		verdict = Max(verdict, of_element);
+	}
 	if (verdict == CIMS_ROW_CHANGE)
 		*value = PointerGetDatum(construct_md_array(elements, nulls, ARR_NDIM(array), ARR_DIMS(array),
 													ARR_LBOUND(array), element, typlen, typbyval, typalign));
