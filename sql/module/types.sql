@@ -4,7 +4,7 @@
  *
  * Five of them have operators with their plain type.  Numbers are different:
  * applications compare and combine numbers of many types, as in
- * COALESCE(balance, 0), so that integers and numeric are cast to enc_numeric
+ * COALESCE(balance, 0), so that the numbers are cast to enc_numeric
  * implicitly, and enc_numeric is a preferred type of its category.  Operators
  * of (enc_numeric, numeric) beside these casts would make "integer = numeric"
  * ambiguous for everyone, so there are none.
@@ -304,8 +304,8 @@ BEGIN
 			('enc_numeric', 'int2', 'numeric', 'IMPLICIT'),
 			('enc_numeric', 'int4', 'numeric', 'IMPLICIT'),
 			('enc_numeric', 'int8', 'numeric', 'IMPLICIT'),
-			('enc_numeric', 'float4', 'numeric', 'ASSIGNMENT'),
-			('enc_numeric', 'float8', 'numeric', 'ASSIGNMENT'),
+			('enc_numeric', 'float4', 'numeric', 'IMPLICIT'),
+			('enc_numeric', 'float8', 'numeric', 'IMPLICIT'),
 			('enc_text', 'bool', 'text', 'ASSIGNMENT'),
 			('enc_date', 'timestamp', 'date', 'ASSIGNMENT'),
 			('enc_date', 'timestamptz', 'date', 'ASSIGNMENT'),
