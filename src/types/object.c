@@ -134,13 +134,14 @@ check_index(Oid index)
 	table_close(indexes, AccessShareLock);
 }
 
-/* Tells whether an expression takes an encrypted value. */
+/* Tells whether an expression takes an encrypted column. */
 static bool
 takes_encrypted(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (cims_type_of_oid(exprType(node)) != 0 || cims_type_of_array_oid(exprType(node)) != 0)
+	if (IsA(node, Var) &&
+		(cims_type_of_oid(((Var *) node)->vartype) != 0 || cims_type_of_array_oid(((Var *) node)->vartype) != 0))
 		return true;
 	return expression_tree_walker(node, takes_encrypted, context);
 }
