@@ -49,7 +49,7 @@ SET cims.master_key_command = 'echo 1';
 -- every function that changes keys is closed to PUBLIC
 SELECT p.oid::regprocedure FROM pg_proc p
 WHERE p.pronamespace = 'cims'::regnamespace
-	AND p.proname ~ '(key|class|lock|init|sealers)' AND p.provolatile = 'v'
+	AND p.proname ~ '(key|class|^lock$|^unlock$|init|sealers)' AND p.provolatile = 'v'
 	AND has_function_privilege('keyring_nobody', p.oid, 'EXECUTE')
 ORDER BY 1;
 

@@ -3,7 +3,7 @@
 -- only.  A gram too many would lose rows, a missing recheck would invent some.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
-CREATE DATABASE cims_pattern;
+CREATE DATABASE cims_pattern TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_pattern
 \set VERBOSITY terse
 SET client_min_messages = warning;
