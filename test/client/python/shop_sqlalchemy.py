@@ -1,0 +1,178 @@
+"""The shop's customer application on SQLAlchemy's ORM.  Prints one line an operation: its name, a tab, JSON."""
+import datetime
+import decimal
+import json
+
+from sqlalchemy import (CHAR, Column, Date, DateTime, ForeignKey, Integer, LargeBinary, Numeric, String, Text, any_, cast,
+                        create_engine, func, literal, select)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, declarative_base
+
+Base = declarative_base()
+UTC = datetime.timezone.utc
+
+
+class Customer(Base):
+    __tablename__ = "customer"
+    id = Column(Integer, primary_key=True)
+    name = Column(String(80), nullable=False)
+    phone = Column(String(20))
+    email = Column(Text, unique=True)
+    id_card = Column(CHAR(18))
+    address = Column(Text)
+    born = Column(Date)
+    balance = Column(Numeric(12, 2))
+    last_seen = Column(DateTime(timezone=True))
+    profile = Column(JSONB)
+    photo = Column(LargeBinary)
+    city = Column(String(40))
+    visits = Column(Integer, nullable=False, default=0)
+
+
+class Contact(Base):
+    __tablename__ = "contact"
+    id = Column(Integer, primary_key=True)
+    customer_id = Column(Integer, ForeignKey("customer.id"))
+    phone = Column(String(20))
+    note = Column(Text)
+
+
+def plain(value):
+    """Write a value with its type, so that a change of type is a change of result."""
+    if isinstance(value, (bytes, memoryview)):
+        return "bytes " + bytes(value).hex()
+    if isinstance(value, datetime.datetime):
+        return "datetime " + value.astimezone(UTC).isoformat()
+    if isinstance(value, (datetime.date, decimal.Decimal)):
+        return type(value).__name__ + " " + str(value)
+    if isinstance(value, Customer):
+        return {c.name: getattr(value, c.name) for c in Customer.__table__.columns if c.name != "id"}
+    return list(value)
+
+
+def show(operation, value):
+    """Print an operation's result, or the error that it raised; an error spoils no later operation."""
+    try:
+        result = json.dumps(value(), default=plain, ensure_ascii=False, sort_keys=True)
+    except Exception as error:  # pylint: disable=broad-except
+        session.rollback()
+        result = "ERROR " + type(error).__name__ + " " + str(error).split("\n", maxsplit=1)[0]
+    print(operation, result, sep="\t", flush=True)
+
+
+engine = create_engine("postgresql+psycopg2://", future=True)
+session = Session(engine, future=True)
+
+
+def scalars(statement):
+    return session.execute(statement).scalars().all()
+
+
+def rows(statement):
+    return session.execute(statement).all()
+
+
+def create():
+    session.add(Customer(
+        name="Grace Hopper", phone="13912345678", email="grace@example.com", id_card="11010519491231002X",
+        address="Arlington \\ \"1\" 'x'", born=datetime.date(1906, 12, 9), balance=decimal.Decimal("1234.50"),
+        last_seen=datetime.datetime(2024, 2, 29, 12, 30, 1, 500000, UTC), profile={"vip": True, "tags": ["海军", None, 1.5]},
+        photo=b"\x00\xff\\bytes", city="Arlington"))
+    session.commit()
+    return True
+
+
+def grace():
+    session.expire_all()
+    return scalars(select(Customer).where(Customer.email == "grace@example.com"))[0]
+
+
+def update():
+    one = grace()
+    one.phone = "13900000001"
+    one.balance = one.balance + decimal.Decimal("0.25")
+    one.born = one.born + datetime.timedelta(days=1)
+    one.profile = {**one.profile, "vip": False}
+    session.commit()
+    return grace()
+
+
+def upsert():
+    statement = insert(Customer).values(name="Grace M. Hopper", email="grace@example.com")
+    statement = statement.on_conflict_do_update(
+        index_elements=[Customer.email], set_={"name": statement.excluded.name, "visits": Customer.visits + 1})
+    result = session.execute(statement.returning(Customer.name, Customer.visits)).all()
+    session.commit()
+    return result
+
+
+def roll_back():
+    one = grace()
+    one.phone = "gone"
+    session.flush()
+    session.rollback()
+    return grace().phone
+
+
+def nulls():
+    one = session.get(Customer, 3)
+    one.phone = one.born = one.balance = one.last_seen = one.photo = None
+    session.flush()
+    session.refresh(one)
+    result = [one.phone, one.born, one.balance, one.last_seen, one.photo]
+    session.rollback()
+    return result
+
+
+def violate():
+    session.add(Customer(name="x", email="user1@example.com"))
+    try:
+        session.flush()
+    except IntegrityError as error:
+        session.rollback()
+        return error.orig.pgcode
+    return None
+
+
+def delete():
+    session.delete(grace())
+    session.commit()
+    return len(scalars(select(Customer).where(Customer.email == "grace@example.com")))
+
+
+C = Customer
+show("create", create)
+show("read", grace)
+show("get by id", lambda: session.get(Customer, 7))
+show("read columns", lambda: rows(select(C.name, C.born, C.balance, C.last_seen, C.profile, C.photo).where(C.id == 7)))
+show("search by phone", lambda: rows(select(C.id, C.name).where(C.phone == "13912345678")))
+show("search by phone, text", lambda: rows(select(C.id).where(C.phone == cast(literal("13912345678"), Text))))
+show("search by phone, varchar", lambda: rows(select(C.id).where(C.phone == cast(literal("13912345678"), String(20)))))
+show("search by IN list", lambda: scalars(select(C.id).where(C.phone.in_(["13912345678", "13800000089"])).order_by(C.id)))
+show("search by array", lambda: scalars(select(C.id).where(
+    C.phone == any_(cast(literal(["13912345678", "13800000089"], ARRAY(String)), ARRAY(String)))).order_by(C.id)))
+show("search by date", lambda: scalars(select(C.id).where(C.born == datetime.date(1906, 12, 9))))
+show("search by numeric", lambda: scalars(select(C.id).where(C.balance == decimal.Decimal("1234.5"))))
+show("search by range", lambda: scalars(select(C.id).where(C.born.between(datetime.date(1955, 1, 1), datetime.date(1960, 1, 1))).order_by(C.id)))
+show("search by timestamptz", lambda: scalars(select(C.id).where(C.last_seen >= datetime.datetime(2024, 4, 1, tzinfo=UTC)).order_by(C.id)))
+show("search by bytea", lambda: scalars(select(C.id).where(C.photo == b"\x00\xff\\bytes")))
+show("search by jsonb", lambda: scalars(select(func.count()).select_from(C).where(C.profile.contains({"vip": True}))))
+show("search by jsonb field", lambda: scalars(select(C.id).where(C.profile["vip"].astext == "true", C.id < 10).order_by(C.id)))
+show("search by LIKE", lambda: scalars(select(C.id).where(C.name.like("%O'N%")).order_by(C.id)))
+show("search by contains", lambda: scalars(select(C.id).where(C.name.contains("娜")).order_by(C.id)))
+show("search by ILIKE", lambda: scalars(select(C.id).where(C.email.ilike("USER1%")).order_by(C.id)))
+show("search by lower", lambda: scalars(select(C.id).where(func.lower(C.email) == "user1@example.com")))
+show("update", update)
+show("upsert", upsert)
+show("list sorted by name", lambda: rows(select(C.id, C.name).order_by(C.name, C.id).limit(20).offset(15)))
+show("list sorted descending", lambda: rows(select(C.id, C.balance).order_by(C.balance.desc().nulls_last(), C.id).limit(10)))
+show("count distinct", lambda: rows(select(func.count(C.phone.distinct()), func.count(C.born.distinct()))))
+show("group", lambda: rows(select(C.city, func.min(C.name), func.sum(C.balance), func.max(C.born)).group_by(C.city).order_by(C.city)))
+show("distinct names", lambda: scalars(select(C.phone).distinct().order_by(C.phone).limit(20)))
+show("join", lambda: rows(select(C.id, Contact.note).join(Contact, Contact.phone == C.phone).order_by(C.id, Contact.id).limit(20)))
+show("coalesce", lambda: rows(select(C.id, func.coalesce(C.phone, "none")).where(C.id <= 12).order_by(C.id)))
+show("nulls", nulls)
+show("rollback", roll_back)
+show("unique violation", violate)
+show("delete", delete)
