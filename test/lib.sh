@@ -51,6 +51,22 @@ missing_packages()
 	done
 }
 
+# Print the packages that the client tests need: those of a list whose lines are
+# a package, or a command and the package to install where that is missing.
+client_packages()
+{
+	grep -v '^#' "$1" | while read -r first second
+	do
+		if [ -z "$second" ]
+		then
+			printf '%s ' "$first"
+		elif ! command -v "$first" >/dev/null
+		then
+			printf '%s ' "$second"
+		fi
+	done
+}
+
 # Install packages without letting any of them make or start a server: Debian's
 # postgresql package creates a cluster and starts it, and invoke-rc.d would
 # start every other cluster there is.  Both answers are files of ours that are

@@ -33,15 +33,17 @@ wanted=$packages_test
 case $steps in *valgrind*) wanted=$packages_long ;; esac
 if [ -f "$(dirname "$0")/client/packages" ]
 then
-	case $steps in *client*) wanted="$wanted $(grep -v '^#' "$(dirname "$0")/client/packages" | tr '\n' ' ')" ;; esac
+	case $steps in *client*) wanted="$wanted $(client_packages "$(dirname "$0")/client/packages")" ;; esac
 fi
 enter_workshop "$wanted" "$@"
 
 fuzz_seconds=5
+client_mode=--quick
 if [ "$long" = yes ]
 then
 	export CIMS_LONG=1
 	fuzz_seconds=600
+	client_mode=
 fi
 logs=$workshop/logs
 mkdir -p "$logs"
@@ -134,7 +136,7 @@ run_step()
 		regress) step regress tests make_cims installcheck ISOLATION= TAP_TESTS= ;;
 		isolation) step isolation tests make_cims installcheck REGRESS= TAP_TESTS= ;;
 		tap) step tap tests make_cims installcheck REGRESS= ISOLATION= PROVE_FLAGS="-v -j2" ;;
-		client) step client tests sh test/client/run.sh ;;
+		client) step client tests sh test/client/run.sh $client_mode ;;
 		demo) step demo check sh test/demo.sh ;;
 		fuzz) step fuzz tests sh test/fuzz/run.sh "$fuzz_seconds" ;;
 		sanitize) step sanitize tests sh test/sanitize.sh ;;

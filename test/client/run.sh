@@ -24,7 +24,7 @@ then
 	drivers="psycopg2 django pg sequelize jdbc"
 	[ "$quick" = yes ] || drivers="$drivers sqlalchemy knex jdbc-binary activerecord"
 fi
-enter_workshop "$packages_build openssl $(grep -v '^#' "$(dirname "$0")/packages" | tr '\n' ' ')" "$@"
+enter_workshop "$packages_build openssl $(client_packages "$(dirname "$0")/packages")" "$@"
 
 client=$source/test/client
 number=0
