@@ -19,6 +19,6 @@ PGXS        := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 # the install script's parts, each after those that it needs
-SQL_MODULES  = $(wildcard $(patsubst %,sql/module/%.sql,base mask keyring analyze types pattern retype residue protect maintain))
+SQL_MODULES  = $(wildcard $(patsubst %,sql/module/%.sql,base mask keyring analyze types pattern retype residue protect maintain online))
 $(DATA_built): $(SQL_MODULES) $(EXTENSION).control
 	cat $(SQL_MODULES) > $@

@@ -174,7 +174,7 @@ AS $$
 	FROM needed n
 	LEFT JOIN pg_rewrite r ON n.classid = 'pg_rewrite'::regclass AND r.oid = n.objid
 	LEFT JOIN pg_trigger t ON n.classid = 'pg_trigger'::regclass AND t.oid = n.objid
-	WHERE t.tgparentid IS NOT DISTINCT FROM CASE WHEN t.oid IS NOT NULL THEN 0::oid END
+	WHERE t.tgisinternal IS NOT TRUE AND coalesce(t.tgparentid, 0) = 0
 		-- what belongs to a view is put back with the view
 		AND NOT EXISTS (
 			SELECT FROM needed m JOIN pg_rewrite w ON m.classid = 'pg_rewrite'::regclass AND w.oid = m.objid
