@@ -11,11 +11,14 @@
  * token operators, so that view definitions print and dump as they were typed.
  *
  * A query function that the planner inlines is parsed while it plans: a
- * post-parse hook, at work only then, rewrites that one.
+ * post-parse hook, at work only then, rewrites that one.  One with a parsed
+ * body (BEGIN ATOMIC) is not parsed again; where such a body sorts by token,
+ * it is not inlined, and so planned, and rewritten, by itself.
  */
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
@@ -26,6 +29,7 @@
 #include "optimizer/planner.h"
 #include "parser/analyze.h"
 #include "parser/parse_func.h"
+#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -47,6 +51,8 @@ typedef struct OperatorPair
 
 static planner_hook_type next_planner = NULL;
 static post_parse_analyze_hook_type next_post_parse_analyze = NULL;
+
+static needs_fmgr_hook_type next_needs_fmgr_hook = NULL;
 
 /* Above 0 while a query is planned; set and restored by plan_query. */
 static int planner_depth = 0;
@@ -368,10 +374,50 @@ analyze_query(ParseState *pstate, Query *query, JumbleState *jumble)
 	}
 }
 
+/* Tells whether the stored body of a function sorts by token. */
+static bool
+body_sorts_by_token(const char *body)
+{
+	for (int i = 0; i < lengthof(pairs); i++)
+	{
+		char *field = psprintf(":sortop %u ", pairs[i].token);
+
+		if (OidIsValid(pairs[i].token) && strstr(body, field) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Function manager hook: keeps the planner from inlining query functions whose body sorts by token. */
+static bool
+needs_own_plan(Oid function)
+{
+	HeapTuple tuple;
+	Datum body;
+	bool isnull, needs = false;
+
+	if (next_needs_fmgr_hook != NULL && next_needs_fmgr_hook(function))
+		return true;
+	if (planner_depth == 0 || !cims_type_oids()->installed)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	if (((Form_pg_proc) GETSTRUCT(tuple))->proretset && ((Form_pg_proc) GETSTRUCT(tuple))->prolang == SQLlanguageId)
+	{
+		body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isnull);
+		needs = !isnull && body_sorts_by_token(TextDatumGetCString(body));
+	}
+	ReleaseSysCache(tuple);
+	return needs;
+}
+
 /* Installs the hooks. */
 void
 cims_rewrite_init(void)
 {
+	next_needs_fmgr_hook = needs_fmgr_hook;
+	needs_fmgr_hook = needs_own_plan;
 	next_planner = planner_hook;
 	planner_hook = plan_query;
 	next_post_parse_analyze = post_parse_analyze_hook;
