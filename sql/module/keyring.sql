@@ -276,6 +276,8 @@ BEGIN
 		RAISE EXCEPTION 'name, level, equality and mask of a class must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
+	-- a rotation of the master key must be over before a key is wrapped
+	LOCK TABLE cims.data_key IN ROW EXCLUSIVE MODE;
 	IF other = name THEN
 		RAISE EXCEPTION 'class "%" already exists', name
 			USING ERRCODE = 'duplicate_object',
@@ -374,6 +376,8 @@ DECLARE
 	new_version int;
 BEGIN
 	PERFORM cims.require_class(class);
+	-- a rotation of the master key must be over before a key is wrapped
+	LOCK TABLE cims.data_key IN ROW EXCLUSIVE MODE;
 	SELECT * INTO the_class FROM cims.class c WHERE c.name = class FOR NO KEY UPDATE;
 	new_version := (SELECT max(k.version) + 1 FROM cims.data_key k WHERE k.class_id = the_class.id);
 	UPDATE cims.data_key k SET state = 'decrypt_only', changed = now(), reason = 'rotated'
