@@ -78,4 +78,13 @@
 #define CIMS_OWNS_RELATION(relation, role) pg_class_ownercheck(relation, role)
 #endif
 
+/* 18: a query is always run in pieces where it may be */
+#if PG_VERSION_NUM >= 180000
+#define CIMS_EXECUTOR_RUN_FUNCTION(name) name(QueryDesc *query, ScanDirection direction, uint64 count)
+#define CIMS_EXECUTOR_RUN_CALL(next) next(query, direction, count)
+#else
+#define CIMS_EXECUTOR_RUN_FUNCTION(name) name(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
+#define CIMS_EXECUTOR_RUN_CALL(next) next(query, direction, count, once)
+#endif
+
 #endif

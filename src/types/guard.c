@@ -8,7 +8,7 @@
  * operator over a column of known class is checked when the plan starts, by
  * the role that runs it, and so are grouping and DISTINCT.
  *
- * Foreign-key checks run as the table's owner and are exempt.  The validation
+ * Foreign-key checks run as the table's owner and are exempt (foreign_key.c).  The validation
  * of a new foreign key would join the two tables as the user who adds it: the
  * permission hook sends it to the row-by-row check instead, unless that user
  * may search.
@@ -19,6 +19,7 @@
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
+#include "replication/logicalworker.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -221,7 +222,7 @@ start_executor(QueryDesc *query, int eflags)
 	else
 		standard_ExecutorStart(query, eflags);
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || IsParallelWorker() || query->planstate == NULL ||
-		!cims_type_oids()->installed || cims_equality_is_exempt())
+		!cims_type_oids()->installed || cims_foreign_key_starts(query) || IsLogicalWorker())
 		return;
 	check_plan(query->planstate, NULL);
 }

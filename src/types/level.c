@@ -44,6 +44,8 @@ cims_types_init(void)
 	cims_result_init();
 	cims_rewrite_init();
 	cims_guard_init();
+	cims_foreign_key_init();
+	cims_index_init();
 	cims_object_init();
 }
 
@@ -62,13 +64,6 @@ bool
 cims_input_is_sealed(void)
 {
 	return input_form == CIMS_FORM_SEALED || !row_security || IsLogicalWorker();
-}
-
-/* Tells whether equality needs no grant here: foreign-key checks and replication apply. */
-bool
-cims_equality_is_exempt(void)
-{
-	return InNoForceRLSOperation() || IsLogicalWorker();
 }
 
 /* Returns the level at which values of a class are shown to the current role now. */

@@ -25,9 +25,11 @@
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "miscadmin.h"
 #include "tcop/utility.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -91,23 +93,27 @@ check_columns_of(Oid relation, AttrNumber attnum)
 	table_close(attributes, AccessShareLock);
 }
 
-/* Refuses an operator class that no index can keep. */
-static void
+/* Refuses an operator class that no index can keep; tells whether it is of an encrypted type. */
+static bool
 check_operator_class(Oid opclass)
 {
 	HeapTuple tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
 	Form_pg_opclass form;
 
+	bool encrypted;
+
 	if (!HeapTupleIsValid(tuple))
-		return;
+		return false;
 	form = (Form_pg_opclass) GETSTRUCT(tuple);
-	if (cims_type_of_oid(form->opcintype) != 0 && strstr(NameStr(form->opcname), "_display_ops") != NULL)
+	encrypted = cims_type_of_oid(form->opcintype) != 0;
+	if (encrypted && strstr(NameStr(form->opcname), "_display_ops") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("operator class \"%s\" cannot be used for an index", NameStr(form->opcname)),
 				 errdetail("It orders values by what each role sees."),
 				 errhint("Use the default class for equality, or the \"order\" class for ranges.")));
 	ReleaseSysCache(tuple);
+	return encrypted;
 }
 
 /* Checks the operator classes of an index that a command made. */
@@ -127,8 +133,11 @@ check_index(Oid index)
 		oidvector *classes = (oidvector *) DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indclass,
 																		RelationGetDescr(indexes), &isnull));
 
+		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
+
 		for (int i = 0; !isnull && i < classes->dim1; i++)
-			check_operator_class(classes->values[i]);
+			if (check_operator_class(classes->values[i]))
+				cims_index_require_level(form->indrelid, form->indkey.values[i]);
 	}
 	systable_endscan(scan);
 	table_close(indexes, AccessShareLock);
@@ -220,16 +229,50 @@ relation_kind(Oid relation, bool *permanent)
 	return kind;
 }
 
+/*
+ * Refuses the byte order of records: it would be that of the tokens within.
+ * Byte equality (REFRESH MATERIALIZED VIEW CONCURRENTLY) tells nothing.
+ */
+static void
+check_function(Oid function)
+{
+	switch (function)
+	{
+		case F_RECORD_IMAGE_LT:
+		case F_RECORD_IMAGE_GT:
+		case F_RECORD_IMAGE_LE:
+		case F_RECORD_IMAGE_GE:
+		case F_BTRECORDIMAGECMP:
+			break;
+		default:
+			return;
+	}
+	if (cims_type_oids()->installed && !has_bypassrls_privilege(GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to compare records by their bytes"),
+				 errdetail("The bytes of encrypted values within would tell which are equal."),
+				 errhint("Use <, which compares by value.")));
+}
+
 /* Object access hook. */
 static void
 watch_objects(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
 {
 	bool permanent = false;
+	bool internal;
 	char kind;
 
 	if (next_object_access != NULL)
 		next_object_access(access, class_id, object_id, sub_id, arg);
-	if (access == OAT_POST_CREATE && arg != NULL && ((ObjectAccessPostCreate *) arg)->is_internal)
+	if (access == OAT_FUNCTION_EXECUTE)
+	{
+		check_function(object_id);
+		return;
+	}
+	internal = access == OAT_POST_CREATE && arg != NULL && ((ObjectAccessPostCreate *) arg)->is_internal;
+	/* ALTER TABLE … TYPE makes indexes anew, of another type than they were */
+	if (internal && !(class_id == RelationRelationId && cims_altering_table()))
 		return;
 	if (class_id == AttrDefaultRelationId && access == OAT_POST_CREATE && cims_type_oids()->installed)
 		check_default(object_id, sub_id);
@@ -239,7 +282,7 @@ watch_objects(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 	kind = relation_kind(object_id, &permanent);
 	if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
 		check_index(object_id);
-	else if (permanent && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_MATVIEW))
+	else if (permanent && !internal && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_MATVIEW))
 		check_columns_of(object_id, sub_id);
 }
 

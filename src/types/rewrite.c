@@ -339,6 +339,7 @@ static PlannedStmt *
 plan_query(Query *query, const char *query_string, int cursor_options, ParamListInfo params)
 {
 	PlannedStmt *plan;
+	bool outer_notice = cims_index_take_notice(false);
 
 	query = rewrite_query(query);
 	planner_depth++;
@@ -348,6 +349,7 @@ plan_query(Query *query, const char *query_string, int cursor_options, ParamList
 			plan = next_planner(query, query_string, cursor_options, params);
 		else
 			plan = standard_planner(query, query_string, cursor_options, params);
+		plan->dependsOnRole |= cims_index_take_notice(outer_notice);
 	}
 	PG_FINALLY();
 	{

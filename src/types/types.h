@@ -11,6 +11,7 @@
 #ifndef CIMS_TYPES_H
 #define CIMS_TYPES_H
 
+#include "executor/execdesc.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "nodes/parsenodes.h"
@@ -90,8 +91,17 @@ extern void cims_require_level(int32 class_id, CimsLevel level);
 extern CimsLevel cims_display_level(int32 class_id);
 extern bool cims_output_is_sealed(void);
 extern bool cims_input_is_sealed(void);
-extern bool cims_equality_is_exempt(void);       /* foreign-key checks, logical apply */
 extern void cims_require_search(int32 class_id); /* "search", unless exempt; literals need none */
+
+/* foreign_key.c */
+extern void cims_foreign_key_init(void);
+extern bool cims_equality_is_exempt(void);             /* a foreign-key check runs, or logical apply */
+extern bool cims_foreign_key_starts(QueryDesc *query); /* a query that starts is that of a foreign-key check */
+
+/* index.c: installs the hook that hides indexes whose order a role may not see */
+extern void cims_index_init(void);
+extern bool cims_index_take_notice(bool begin);                        /* the plan just made depends on the role */
+extern void cims_index_require_level(Oid relation, AttrNumber attnum); /* of who makes an index on a column */
 
 /* masking.c: the masked form of a plaintext: as text; as a Datum of the plain type, false where there is none */
 extern char *cims_masked_text(CimsSealedType type, Datum plain, const CimsClass *class);

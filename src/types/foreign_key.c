@@ -1,0 +1,126 @@
+/*
+ * foreign_key.c
+ *		Tells the queries of foreign keys from code that runs inside them.
+ *
+ * A foreign key compares for its table's owner, who may hold no grant: its
+ * queries are exempt from the level "search".  PostgreSQL marks them by a
+ * security context, but the mark reaches further than the query: a trigger
+ * under ON DELETE CASCADE, a CHECK, a default or a cast of the owner's own
+ * run within it, and would compare at will.  So the exemption is that of one
+ * running executor, and of such a query alone as can call nothing of a user's:
+ * a plain SELECT.  What a foreign key changes (CASCADE, SET NULL, SET DEFAULT)
+ * is exempt for owners who get tokens anyway.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/namespace.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "replication/logicalworker.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+
+#include "cims_compat.h"
+#include "types/types.h"
+
+static ExecutorRun_hook_type next_executor_run = NULL;
+
+/* The exempt query that was started last; compared, never followed. */
+static const QueryDesc *exempt_query = NULL;
+
+/* Of the innermost running executor: whether it is exempt, and within a foreign key; kept by run_executor. */
+static bool running_exempt = false;
+static bool running_marked = false;
+
+/* Tells whether a function is neither PostgreSQL's nor of schema cims. */
+static bool
+is_user_function(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId && get_func_namespace(function) != *(Oid *) context;
+}
+
+/* Tells whether an expression calls a function of a user's. */
+static bool
+calls_user_function(Node *node, Oid *namespace)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceToDomain) || check_functions_in_node(node, is_user_function, namespace))
+		return true;
+	return expression_tree_walker(node, calls_user_function, namespace);
+}
+
+/* Tells whether a plan calls a function of a user's, from a node downwards. */
+static bool
+plan_calls_user_function(PlanState *state, Oid *namespace)
+{
+	Plan *plan = state->plan;
+	List *qual = NIL;
+
+	if (IsA(plan, IndexScan))
+		qual = ((IndexScan *) plan)->indexqualorig;
+	else if (IsA(plan, IndexOnlyScan))
+		qual = ((IndexOnlyScan *) plan)->recheckqual;
+	else if (IsA(plan, BitmapIndexScan))
+		qual = ((BitmapIndexScan *) plan)->indexqualorig;
+	return calls_user_function((Node *) plan->targetlist, namespace) ||
+		   calls_user_function((Node *) plan->qual, namespace) || calls_user_function((Node *) qual, namespace) ||
+		   planstate_tree_walker(state, plan_calls_user_function, namespace);
+}
+
+/* Tells whether a query that starts is exempt, and remembers it if so. */
+bool
+cims_foreign_key_starts(QueryDesc *query)
+{
+	Oid namespace = get_namespace_oid("cims", true);
+	bool exempt = InNoForceRLSOperation();
+
+	if (exempt && !has_bypassrls_privilege(GetUserId()))
+		exempt = !running_marked && query->operation == CMD_SELECT && !plan_calls_user_function(query->planstate, &namespace);
+	if (exempt)
+		exempt_query = query;
+	else if (exempt_query == query)
+		exempt_query = NULL;
+	return exempt;
+}
+
+/* Tells whether equality needs no grant here: foreign-key checks and replication apply. */
+bool
+cims_equality_is_exempt(void)
+{
+	return running_exempt || IsLogicalWorker();
+}
+
+/* Executor hook: keeps what is known of the innermost running executor. */
+static void
+CIMS_EXECUTOR_RUN_FUNCTION(run_executor)
+{
+	bool outer_exempt = running_exempt;
+	bool outer_marked = running_marked;
+
+	running_exempt = query == exempt_query;
+	running_marked = InNoForceRLSOperation();
+	PG_TRY();
+	{
+		if (next_executor_run != NULL)
+			CIMS_EXECUTOR_RUN_CALL(next_executor_run);
+		else
+			CIMS_EXECUTOR_RUN_CALL(standard_ExecutorRun);
+	}
+	PG_FINALLY();
+	{
+		running_exempt = outer_exempt;
+		running_marked = outer_marked;
+	}
+	PG_END_TRY();
+}
+
+/* Installs the hook. */
+void
+cims_foreign_key_init(void)
+{
+	next_executor_run = ExecutorRun_hook;
+	ExecutorRun_hook = run_executor;
+}
