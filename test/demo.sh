@@ -213,7 +213,11 @@ sql postgres "\\d customer"
 claim "the columns are encrypted now" contains "cims.enc_text(phone)"
 
 tell "Old row versions are gone with the rewrite of the table. What is left of the plaintext are the statistics' old rows, and the WAL written before: the first is vacuumed away, the second leaves with its retention."
+sql postgres "SELECT column_name, residue FROM cims.protected_column WHERE table_name = 'customer'"
+claim "what is left is known" contains "pg_statistic"
 sql postgres "VACUUM FULL pg_catalog.pg_statistic"
+sql postgres "SELECT table_name, column_name, indexes FROM cims.protected_column WHERE residue = '{}' AND cardinality(indexes) > 0"
+claim "nothing is left, and what each index gives away is said" contains "which rows have equal values"
 sql postgres "CHECKPOINT"
 last_old=$(value postgres "SELECT pg_walfile_name(pg_switch_wal())")
 as_role postgres -c "CHECKPOINT"
