@@ -18,6 +18,7 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_func.h"
 #include "tcop/pquery.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -217,11 +218,15 @@ cast_query(Query *query)
 	query->targetList = cast_target_list(query->targetList);
 }
 
-/* Casts the result columns of a statement, if a client sent it. */
+/*
+ * Casts the result columns of a statement, if a client sent it: then it is
+ * analysed outside any portal, from the very text that the backend received.
+ * A deferred trigger's query meets the first condition alone.
+ */
 void
-cims_result_rewrite(Query *query)
+cims_result_rewrite(const char *source_text, Query *query)
 {
-	if (!plain_results || ActivePortal != NULL || MyBackendType != B_BACKEND ||
+	if (!plain_results || ActivePortal != NULL || source_text != debug_query_string || MyBackendType != B_BACKEND ||
 		cims_output_is_sealed() || !cims_type_oids()->installed)
 		return;
 	if (query->commandType == CMD_UTILITY && query->utilityStmt != NULL &&

@@ -366,7 +366,7 @@ analyze_query(ParseState *pstate, Query *query, JumbleState *jumble)
 	if (next_post_parse_analyze != NULL)
 		next_post_parse_analyze(pstate, query, jumble);
 	if (planner_depth == 0)
-		cims_result_rewrite(query);
+		cims_result_rewrite(pstate->p_sourcetext, query);
 	else if (query->commandType == CMD_SELECT)
 	{
 		Query *rewritten = rewrite_query(query);

@@ -119,7 +119,7 @@ extern int cims_display_compare(struct varlena *a, struct varlena *b, Oid collat
 
 /* result.c: plain types for the clients' results */
 extern void cims_result_init(void);
-extern void cims_result_rewrite(Query *query);
+extern void cims_result_rewrite(const char *source_text, Query *query);
 
 /* rewrite.c, guard.c, object.c: hooks */
 extern void cims_rewrite_init(void);
