@@ -68,16 +68,18 @@ static void
 open_seen_value(struct varlena *value, const CimsSealed *sealed, SeenValue *seen)
 {
 	CimsClass class;
+	Datum plain;
 
-	if (seen->level == CIMS_LEVEL_REVEAL)
-		seen->seen = cims_plain_fold(sealed->type, cims_value_reveal(value),
-									 cims_class_normal_form(sealed->class_id));
-	else if (seen->level != CIMS_LEVEL_NONE)
+	if (seen->level == CIMS_LEVEL_NONE)
+		return;
+	/* equal values have to be seen equal, or the order would have cycles */
+	plain = cims_plain_fold(sealed->type, cims_value_reveal(value), cims_class_normal_form(sealed->class_id));
+	if (seen->level != CIMS_LEVEL_REVEAL)
 	{
 		seen->level = CIMS_LEVEL_MASK;
-		seen->seen = CStringGetTextDatum(cims_masked_text(sealed->type, cims_value_reveal(value),
-														  cims_class_of_value(sealed, &class)));
+		plain = CStringGetTextDatum(cims_masked_text(sealed->type, plain, cims_class_of_value(sealed, &class)));
 	}
+	seen->seen = plain;
 }
 
 /* Opens a value as the current role sees it. */

@@ -45,6 +45,10 @@ values_equal(struct varlena *a, struct varlena *b)
 	CimsNormalForm form;
 	unsigned char left_token[CIMS_TOKEN_LEN], right_token[CIMS_TOKEN_LEN];
 
+	/* the same bytes are the same value: no secret, and what a foreign key asks of an unchanged one */
+	if (VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0)
+		return true;
 	cims_value_parse(a, &left);
 	cims_value_parse(b, &right);
 	cims_require_search(left.class_id);
@@ -86,16 +90,27 @@ index_calls(FunctionCallInfo fcinfo)
 	return fcinfo->flinfo != NULL && has_fn_opclass_options(fcinfo->flinfo);
 }
 
-/* Requires "search" on the class of a value that a support function gets. */
+/*
+ * Gives the token of a value to a support function.  ANALYZE calls them for
+ * arrays and rows with encrypted elements, as the table's owner: without the
+ * level it gets the nonce, under which no two values are equal.
+ */
 static void
-require_search_on(FunctionCallInfo fcinfo, struct varlena *value)
+token_for_support(FunctionCallInfo fcinfo, struct varlena *value, unsigned char token[CIMS_TOKEN_LEN])
 {
 	CimsSealed sealed;
 
-	if (index_calls(fcinfo))
-		return;
-	cims_value_parse(value, &sealed);
-	cims_require_search(sealed.class_id);
+	if (!index_calls(fcinfo))
+	{
+		cims_value_parse(value, &sealed);
+		if (cims_analyzing() && cims_class_level(sealed.class_id) < CIMS_LEVEL_SEARCH)
+		{
+			memcpy(token, sealed.nonce, CIMS_TOKEN_LEN);
+			return;
+		}
+		cims_require_search(sealed.class_id);
+	}
+	cims_token_of_value(value, token);
 }
 
 /* Refuses a direct call: the hash of a chosen plaintext is an oracle for tokens. */
@@ -123,10 +138,8 @@ compare_values(FunctionCallInfo fcinfo)
 	struct varlena *b = PG_GETARG_VARLENA_PP(1);
 	unsigned char left[CIMS_TOKEN_LEN], right[CIMS_TOKEN_LEN];
 
-	require_search_on(fcinfo, a);
-	require_search_on(fcinfo, b);
-	cims_token_of_value(a, left);
-	cims_token_of_value(b, right);
+	token_for_support(fcinfo, a, left);
+	token_for_support(fcinfo, b, right);
 	return compare_tokens(left, right);
 }
 
@@ -219,8 +232,7 @@ cims_enc_hash(PG_FUNCTION_ARGS)
 	struct varlena *value = PG_GETARG_VARLENA_PP(0);
 	unsigned char token[CIMS_TOKEN_LEN];
 
-	require_search_on(fcinfo, value);
-	cims_token_of_value(value, token);
+	token_for_support(fcinfo, value, token);
 	PG_RETURN_UINT32(hash_token(token));
 }
 
@@ -231,8 +243,7 @@ cims_enc_hash_extended(PG_FUNCTION_ARGS)
 	struct varlena *value = PG_GETARG_VARLENA_PP(0);
 	unsigned char token[CIMS_TOKEN_LEN];
 
-	require_search_on(fcinfo, value);
-	cims_token_of_value(value, token);
+	token_for_support(fcinfo, value, token);
 	PG_RETURN_UINT64(hash_bytes_extended(token, CIMS_TOKEN_LEN, PG_GETARG_INT64(1)));
 }
 

@@ -10,7 +10,10 @@
 
 #include "catalog/pg_type.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "replication/logicalworker.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -41,24 +44,31 @@ check_armor_is_welcome(int32 class_id)
 			 errhint("Restores set row_security or cims.input.")));
 }
 
-/* Verifies a sealed value where its key is at hand. */
+/*
+ * Verifies a sealed value where its key is at hand.  One of a key version that
+ * there is not is taken from a restore alone, which may bring the keys later:
+ * from anyone else it would be a value that nobody can read.
+ */
 static void
 verify_sealed(const CimsSealed *sealed)
 {
 	CimsDataKey *key;
 	unsigned char *scratch;
 	size_t len = sealed->body.len - CIMS_TAG_LEN;
-	CimsCryptoStatus status;
+	CimsKeyStatus status;
+	bool valid;
 
-	if (cims_data_key_find(sealed->class_id, sealed->key_version, &key) != CIMS_KEYS_OK)
+	status = cims_data_key_find(sealed->class_id, sealed->key_version, &key);
+	if (status == CIMS_KEYS_NO_VERSION && !has_bypassrls_privilege(GetUserId()) && !IsLogicalWorker())
+		cims_keyring_error(status, sealed->class_id, sealed->key_version);
+	if (status != CIMS_KEYS_OK)
 		return;
 	scratch = palloc_extended(len + 1, MCXT_ALLOC_HUGE);
-	status = key->suite == sealed->suite ? cims_sealer_unseal(key->sealer, sealed->header, sealed->nonce,
-															  sealed->body, scratch) :
-										   CIMS_CRYPTO_BAD_TAG;
+	valid = key->suite == sealed->suite &&
+			cims_sealer_unseal(key->sealer, sealed->header, sealed->nonce, sealed->body, scratch) == CIMS_CRYPTO_OK;
 	cims_crypto_wipe(scratch, len);
 	pfree(scratch);
-	if (status != CIMS_CRYPTO_OK)
+	if (!valid)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("invalid sealed value"),
@@ -192,6 +202,8 @@ value_to_plain(FunctionCallInfo fcinfo, CimsSealedType type)
 	level = cims_class_level(sealed.class_id);
 	if (level == CIMS_LEVEL_NONE)
 		cast_denied(cims_class_of_value(&sealed, &class), level);
+	if (level != CIMS_LEVEL_REVEAL && cims_altering_table())
+		cims_require_level(sealed.class_id, CIMS_LEVEL_REVEAL); /* masks would take the place of the values */
 	plain = cims_value_reveal(value);
 	if (level == CIMS_LEVEL_REVEAL)
 		return plain;

@@ -26,6 +26,7 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
+#include "postmaster/autovacuum.h"
 #include "tcop/utility.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -44,6 +45,9 @@ static ProcessUtility_hook_type next_process_utility = NULL;
 
 /* Above 0 while ALTER TABLE runs; set and restored by process_utility. */
 static int alter_depth = 0;
+
+/* Set while the innermost command is VACUUM or ANALYZE; set and restored by process_utility. */
+static bool vacuuming = false;
 
 /* Checks one stored column. */
 static void
@@ -293,15 +297,24 @@ cims_altering_table(void)
 	return alter_depth > 0;
 }
 
-/* Utility hook: notes that ALTER TABLE runs. */
+/* Tells whether statistics are gathered. */
+bool
+cims_analyzing(void)
+{
+	return vacuuming || IsAutoVacuumWorkerProcess();
+}
+
+/* Utility hook: notes that ALTER TABLE, VACUUM or ANALYZE runs. */
 static void
 process_utility(PlannedStmt *statement, const char *query_string, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
 				DestReceiver *destination, QueryCompletion *completion)
 {
 	int depth = alter_depth;
+	bool outer_vacuuming = vacuuming;
 
 	alter_depth = depth + (IsA(statement->utilityStmt, AlterTableStmt) ? 1 : 0);
+	vacuuming = IsA(statement->utilityStmt, VacuumStmt);
 	PG_TRY();
 	{
 		if (next_process_utility != NULL)
@@ -312,6 +325,7 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 	PG_FINALLY();
 	{
 		alter_depth = depth;
+		vacuuming = outer_vacuuming;
 	}
 	PG_END_TRY();
 }

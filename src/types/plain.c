@@ -282,6 +282,8 @@ jsonb_normal_form(Jsonb *value)
 	while ((token = JsonbIteratorNext(&it, &item, false)) != WJB_DONE)
 	{
 		appendStringInfoChar(&buf, (char) ('0' + token));
+		if (token == WJB_BEGIN_ARRAY)
+			appendStringInfoChar(&buf, item.val.array.rawScalar ? 's' : 'a');
 		if (token != WJB_KEY && token != WJB_VALUE && token != WJB_ELEM)
 			continue;
 		if (item.type == jbvString)

@@ -7,7 +7,8 @@
  * blinded: combined with a keyed hash of the value's nonce, which coming back
  * in undoes.  Dumps and replication need the token as it is, to restore
  * without keys: superusers, roles with BYPASSRLS and walsenders get it so.
- * Where keys are not at hand nothing can be blinded, nor any guess sealed.
+ * Where keys are not at hand nothing can be blinded: then the token is left
+ * out, and such armor is not taken back.
  * Literals stay as they are: a guess's token tells nothing without another.
  */
 #include "postgres.h"
@@ -18,9 +19,10 @@
 
 #include "types/types.h"
 
-/* Bit of the flags byte that stands in armor alone. */
+/* Bits of the flags byte that stand in armor alone. */
 #define FLAGS_OFFSET 2
 #define FLAG_BLINDED 0x80
+#define FLAG_WITHHELD 0x40
 
 /* Tells whether the current role gets tokens as they are. */
 static bool
@@ -29,12 +31,18 @@ role_gets_tokens(void)
 	return am_walsender || has_bypassrls_privilege(GetUserId());
 }
 
-/* Blinds the token of a parsed value in place, or undoes it; false where keys are not at hand. */
+/*
+ * Blinds the token of a parsed value in place, or undoes it; false where keys
+ * are not at hand.  Class and flags are bound in, or the token would be laid
+ * open under another class, whose values compare without a level.
+ */
 static bool
 blind_token(const CimsSealed *sealed)
 {
 	static const unsigned char label[] = "cims blind";
-	CimsBytes parts[2] = {{label, sizeof(label)}, {sealed->nonce, cims_suite_nonce_len(sealed->suite)}};
+	CimsBytes parts[3] = {{label, sizeof(label)},
+						  {sealed->header.data, CIMS_SEALED_FIXED_LEN},
+						  {sealed->nonce, cims_suite_nonce_len(sealed->suite)}};
 	unsigned char digest[CIMS_MAC_LEN];
 	unsigned char *token = (unsigned char *) sealed->token;
 	CimsMac *mac;
@@ -43,7 +51,7 @@ blind_token(const CimsSealed *sealed)
 	if (token == NULL)
 		return true;
 	if (cims_search_mac(CIMS_SEARCH_LITERAL, &mac, &scheme) != CIMS_KEYS_OK ||
-		cims_mac_sign(mac, parts, 2, digest) != CIMS_CRYPTO_OK)
+		cims_mac_sign(mac, parts, 3, digest) != CIMS_CRYPTO_OK)
 		return false;
 	for (int i = 0; i < CIMS_TOKEN_LEN; i++)
 		token[i] ^= digest[i];
@@ -64,9 +72,14 @@ cims_value_armor(struct varlena *value)
 		unsigned char *copy = palloc(bytes.len);
 
 		bytes.data = memcpy(copy, bytes.data, bytes.len);
-		if (cims_sealed_parse(bytes, &sealed) && sealed.token != NULL &&
-			!(sealed.flags & CIMS_FLAG_LITERAL) && blind_token(&sealed))
-			copy[FLAGS_OFFSET] |= FLAG_BLINDED;
+		if (cims_sealed_parse(bytes, &sealed) && sealed.token != NULL && !(sealed.flags & CIMS_FLAG_LITERAL))
+		{
+			bool blinded = blind_token(&sealed);
+
+			if (!blinded)
+				memset(copy + (sealed.token - bytes.data), 0, CIMS_TOKEN_LEN);
+			copy[FLAGS_OFFSET] |= blinded ? FLAG_BLINDED : FLAG_WITHHELD;
+		}
 	}
 	if (cims_armor_encode(bytes, armor) != CIMS_CRYPTO_OK)
 		elog(ERROR, "could not armor a sealed value");
@@ -80,21 +93,27 @@ cims_value_of_armor(const char *armor, size_t len, CimsSealed *sealed)
 {
 	struct varlena *value = palloc_extended(VARHDRSZ + len, MCXT_ALLOC_HUGE);
 	unsigned char *data = (unsigned char *) VARDATA(value);
-	bool blinded = false;
+	unsigned char marks = 0;
 	CimsBytes bytes = {data, 0};
 	bool valid = cims_armor_decode(armor, len, data, &bytes.len) == CIMS_CRYPTO_OK;
 
 	if (valid && bytes.len > FLAGS_OFFSET)
 	{
-		blinded = (data[FLAGS_OFFSET] & FLAG_BLINDED) != 0;
-		data[FLAGS_OFFSET] &= ~FLAG_BLINDED;
+		marks = data[FLAGS_OFFSET] & (FLAG_BLINDED | FLAG_WITHHELD);
+		data[FLAGS_OFFSET] &= ~marks;
 	}
 	if (!valid || !cims_sealed_parse(bytes, sealed))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid sealed value"),
 				 errdetail("The text begins as a sealed value does, but is cut, mistyped or of an unknown format.")));
-	if (blinded && !blind_token(sealed))
+	if (marks & FLAG_WITHHELD)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sealed value cannot be taken in"),
+				 errdetail("It was read by an ordinary role while no keys were at hand, so that its token is left out."),
+				 errhint("Read it again with the keys available.")));
+	if ((marks & FLAG_BLINDED) && !blind_token(sealed))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("sealed value cannot be taken in without keys"),

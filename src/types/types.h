@@ -125,6 +125,7 @@ extern void cims_result_rewrite(const char *source_text, Query *query);
 extern void cims_rewrite_init(void);
 extern void cims_guard_init(void);
 extern void cims_object_init(void);
+extern bool cims_analyzing(void);      /* ANALYZE or VACUUM runs */
 extern bool cims_altering_table(void); /* ALTER TABLE runs: its values come from the table, not from an application */
 
 #endif
