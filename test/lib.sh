@@ -202,8 +202,7 @@ enter_workshop()
 		root=$(cd "$(dirname "$0")" && while [ ! -f cims.control ] && [ "$PWD" != / ]; do cd ..; done && pwd)
 		script=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 		script=${script#"$root"/}
-		name=${script#test/}
-		workshop=$(mktemp -d "${TMPDIR:-/tmp}/cims-$(say "${name%.sh}" | tr / -).XXXXXX")
+		workshop=$(mktemp -d "${TMPDIR:-/tmp}/cims.XXXXXX")
 		trap leave_workshop EXIT
 		[ "${#workshop}" -le 45 ] || die "the path ${TMPDIR:-} is too long for Unix-domain sockets beneath it; set TMPDIR to a shorter one"
 		trap 'exit 130' INT TERM HUP
