@@ -30,6 +30,7 @@ sanitizers="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 c_flags="-O1 -g -fno-omit-frame-pointer $sanitizers"
 make_cims -s -j2 "SHLIB_LINK=-lcrypto $sanitizers"
 make_cims -s install >/dev/null
+say "jit = off" >>test/cims.conf
 nm cims.so | grep -q __ubsan_handle && nm cims.so | grep -q __asan_report || die "the extension is not instrumented"
 
 wrap_postgres env "LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(gcc -print-file-name=libubsan.so):$workshop/quiet_gettext.so" \
