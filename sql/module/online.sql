@@ -190,6 +190,7 @@ BEGIN
 		RETURN;
 	END IF;
 	changes := cims.online_changes(tbl, col, asked);
+	PERFORM cims.require_own_column(tbl, col);
 	PERFORM cims.refuse('protect', tbl, col, ARRAY(SELECT cims.column_obstacles(changes)));
 	PERFORM cims.refuse('protect', tbl, col, cims.online_obstacles(changes, target, asked));
 	IF asked->>'source' = 'plain' THEN
@@ -351,8 +352,8 @@ AS $$
 			SELECT format('SECURITY LABEL FOR %I ON COLUMN %s.%I IS %L', l.provider, t.name, a.attname, l.label)
 			FROM pg_seclabel l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = a.attrelid AND l.objsubid = a.attnum)
 		|| ARRAY(SELECT format('ALTER TABLE ONLY %s ALTER COLUMN %I SET STATISTICS %s', t.name, a.attname, a.attstattarget) WHERE a.attstattarget >= 0)
-		|| ARRAY(SELECT format('ALTER TABLE ONLY %s ALTER COLUMN %I SET (%s)', t.name, a.attname, array_to_string(a.attoptions, ', '))
-			WHERE a.attoptions IS NOT NULL)
+		|| ARRAY(SELECT format('ALTER TABLE ONLY %s ALTER COLUMN %I SET (%s)', t.name, a.attname, o)
+			FROM unnest(a.attoptions) o WHERE o LIKE 'n\_distinct%')
 		|| ARRAY(
 			SELECT u FROM pg_statistic_ext s CROSS JOIN LATERAL unnest(ARRAY[pg_get_statisticsobjdef(s.oid)]
 				|| cims.comment_commands('pg_statistic_ext', s.oid, format('STATISTICS %I.%I', s.stxnamespace::regnamespace, s.stxname))) WITH ORDINALITY x (u, n)
@@ -370,15 +371,19 @@ AS $$
 	SELECT coalesce(array_agg(u ORDER BY i.index_id, n), '{}')
 	FROM cims.column_indexes(tbl, col) i
 	JOIN pg_index x ON x.indexrelid = i.index_id
-	JOIN pg_class r ON r.oid = i.index_id
-	JOIN pg_class v ON v.oid = i.copy
+	JOIN pg_class r ON r.oid = i.index_id AND i.copy IS NOT NULL
 	CROSS JOIN LATERAL (SELECT cims.relation_name(tbl), cims.relation_name(i.index_id)) s (table_name, index_name)
 	LEFT JOIN pg_constraint k ON k.conindid = i.index_id AND k.conrelid = tbl AND k.contype IN ('p', 'u')
 	CROSS JOIN LATERAL unnest(
-		ARRAY[CASE WHEN k.oid IS NULL THEN format('ALTER INDEX %I.%I RENAME TO %I', v.relnamespace::regnamespace, v.relname, r.relname)
-			ELSE format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s', s.table_name, k.conname,
-				CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, v.relname,
-				CASE WHEN k.condeferred THEN ' DEFERRABLE INITIALLY DEFERRED' WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END) END]
+		ARRAY(
+			SELECT format('ALTER INDEX %s RENAME TO %I', cims.relation_name(c.oid), o.relname)
+			FROM pg_partition_tree(i.copy) n JOIN pg_class c ON c.oid = n.relid JOIN pg_index cx ON cx.indexrelid = c.oid
+			JOIN pg_partition_tree(i.index_id) t ON true JOIN pg_class o ON o.oid = t.relid
+			JOIN pg_index ox ON ox.indexrelid = o.oid AND ox.indrelid = cx.indrelid)
+		|| CASE WHEN r.relkind = 'i' THEN ARRAY[format('ALTER INDEX %s RENAME TO %I', cims.relation_name(i.copy), r.relname)] ELSE '{}' END
+		|| CASE WHEN k.oid IS NOT NULL THEN ARRAY[format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s', s.table_name, k.conname,
+				CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, r.relname,
+				CASE WHEN k.condeferred THEN ' DEFERRABLE INITIALLY DEFERRED' WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END)] ELSE '{}' END
 		|| cims.comment_commands('pg_class', i.index_id, 'INDEX ' || s.index_name)
 		|| cims.comment_commands('pg_constraint', k.oid, 'CONSTRAINT ' || quote_ident(k.conname) || ' ON ' || s.table_name)
 		|| CASE WHEN x.indisreplident THEN ARRAY[format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', s.table_name, r.relname)] ELSE '{}' END

@@ -81,6 +81,19 @@ $$;
 COMMENT ON FUNCTION cims.planned_changes(regclass, name, jsonb) IS
 	'the changes to a column and its family; new_types maps the oid of a type to the name of the new one';
 
+CREATE FUNCTION cims.require_own_column(tbl regclass, col name) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF (SELECT attinhcount > 0 FROM pg_attribute WHERE attrelid = tbl AND attnum = cims.find_column(tbl, col)) THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_table_definition',
+			MESSAGE = format('column "%s" of table "%s" is inherited', col, tbl),
+			HINT = format('Name the table that it comes from: %s.', (SELECT string_agg(inhparent::regclass::text, ', ') FROM pg_inherits WHERE inhrelid = tbl));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.require_own_column(regclass, name) IS 'raises for a column of a partition or child, which changes with its parent';
+
 CREATE FUNCTION cims.protection_types(class text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -119,9 +132,10 @@ AS $$
 			'the table belongs to the system or to an extension'),
 		(t.reloftype <> 0, 'the table is of a composite type'),
 		(y.typtype = 'd', format('it is of the domain %s; change it to the domain''s base type first', a.atttypid::regtype)),
-		(y.typtype <> 'd' AND c.new_type IS NULL, CASE a.atttypid
-			WHEN 'json'::regtype THEN 'there is no encrypted form of type json; change it to jsonb first'
-			WHEN 'timestamp'::regtype THEN 'there is no encrypted form of type timestamp without time zone; change it to timestamptz first'
+		(y.typtype <> 'd' AND c.new_type IS NULL, CASE
+			WHEN cims.plain_type(a.atttypid) IS NOT NULL THEN format('it is encrypted already, as %s', format_type(a.atttypid, a.atttypmod))
+			WHEN a.atttypid = 'json'::regtype THEN 'there is no encrypted form of type json; change it to jsonb first'
+			WHEN a.atttypid = 'timestamp'::regtype THEN 'there is no encrypted form of type timestamp without time zone; change it to timestamptz first'
 			ELSE format('there is no such change for type %s', format_type(a.atttypid, a.atttypmod)) END),
 		(a.attgenerated <> '', 'it is a generated column'),
 		(a.attcollation <> 0 AND NOT coalesce((SELECT collisdeterministic FROM pg_collation WHERE oid = a.attcollation), true),
@@ -308,7 +322,7 @@ COMMENT ON FUNCTION cims.adopt_limits(cims.column_change[], cims.data_class) IS
 CREATE FUNCTION cims.protection_obstacles(changes cims.column_change[], class cims.data_class, pattern_index boolean) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(array_agg(o ORDER BY part, o), '{}') FROM (
+	SELECT coalesce(array_agg(o ORDER BY part, o COLLATE "C"), '{}') FROM (
 		SELECT 1, cims.column_obstacles(changes)
 		UNION ALL SELECT 2, cims.limit_obstacles(changes, class)
 		UNION ALL SELECT 3, cims.dependent_obstacles(changes, CASE WHEN pattern_index THEN 'ngram' END)
@@ -339,6 +353,7 @@ DECLARE
 	changes cims.column_change[] := cims.planned_changes(tbl, col, cims.protection_types(class));
 	obstacles text[];
 BEGIN
+	PERFORM cims.require_own_column(tbl, col);
 	PERFORM cims.refuse('protect', tbl, col, ARRAY(SELECT cims.column_obstacles(changes)));
 	PERFORM cims.lock_columns(changes);
 	changes := cims.planned_changes(tbl, col, cims.protection_types(class));
@@ -380,6 +395,7 @@ BEGIN
 	PERFORM cims.require_level(atttypmod, 'reveal') FROM pg_attribute WHERE attrelid = tbl AND attnum = att;
 	new_types := jsonb_build_object(old_type, cims.restored_type(tbl, att, plain_type));
 	changes := cims.planned_changes(tbl, col, new_types);
+	PERFORM cims.require_own_column(tbl, col);
 	PERFORM cims.refuse('unprotect', tbl, col, ARRAY(SELECT cims.column_obstacles(changes)));
 	PERFORM cims.lock_columns(changes);
 	changes := cims.planned_changes(tbl, col, new_types);

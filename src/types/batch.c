@@ -36,6 +36,9 @@
 
 #define PAGES_PER_BATCH 4096 /* looked at in one batch, changed or not */
 
+/* Above 0 while a batch runs; set and restored by cims_batch_run. */
+static int running = 0;
+
 /* What the error context names. */
 typedef struct RowContext
 {
@@ -129,9 +132,16 @@ edit_row(CimsBatch *batch, ResultRelInfo *target, EState *estate, Snapshot snaps
 	ResetPerTupleExprContext(estate);
 }
 
-/* Runs a batch from its position on, and moves the position. */
-void
-cims_batch_run(CimsBatch *batch)
+/* Tells whether a batch of maintenance is at work. */
+bool
+cims_batch_is_running(void)
+{
+	return running > 0;
+}
+
+/* Scans and edits rows from the batch's position on, and moves the position. */
+static void
+run_batch(CimsBatch *batch)
 {
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	EState *estate = CreateExecutorState();
@@ -177,6 +187,22 @@ cims_batch_run(CimsBatch *batch)
 	FreeExecutorState(estate);
 	UnregisterSnapshot(snapshot);
 	CommandCounterIncrement();
+}
+
+/* Runs a batch. */
+void
+cims_batch_run(CimsBatch *batch)
+{
+	running++;
+	PG_TRY();
+	{
+		run_batch(batch);
+	}
+	PG_FINALLY();
+	{
+		running--;
+	}
+	PG_END_TRY();
 }
 
 /* Gives (next tid or NULL, changed, skipped, unreadable), and closes the relation. */
