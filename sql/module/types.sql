@@ -22,6 +22,9 @@ CREATE FUNCTION cims.token_sortsupport(internal) RETURNS void
 COMMENT ON FUNCTION cims.token_sortsupport(internal) IS 'sort support by token';
 CREATE FUNCTION cims.display_sortsupport(internal) RETURNS void
 	AS 'MODULE_PATHNAME', 'cims_enc_display_sortsupport' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION cims.order_sortsupport(internal) RETURNS void
+	AS 'MODULE_PATHNAME', 'cims_enc_order_sortsupport' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cims.order_sortsupport(internal) IS 'sort support of plaintext order, that opens each value once';
 COMMENT ON FUNCTION cims.display_sortsupport(internal) IS 'sort support that opens each value once';
 
 DO $types$
@@ -199,7 +202,7 @@ BEGIN
 			CREATE OPERATOR CLASS cims.%1$s_order_ops FOR TYPE cims.%1$s USING btree FAMILY cims.%1$s_order_ops AS
 				OPERATOR 1 pg_catalog.<, OPERATOR 2 pg_catalog.<=, OPERATOR 3 pg_catalog.=,
 				OPERATOR 4 pg_catalog.>=, OPERATOR 5 pg_catalog.>,
-				FUNCTION 1 cims.cmp(cims.%1$s, cims.%1$s);
+				FUNCTION 1 cims.cmp(cims.%1$s, cims.%1$s), FUNCTION 2 cims.order_sortsupport(internal);
 			CREATE OPERATOR CLASS cims.%1$s_display_ops FOR TYPE cims.%1$s USING btree FAMILY cims.%1$s_display_ops AS
 				OPERATOR 1 pg_catalog.@<#, OPERATOR 2 pg_catalog.@<=#, OPERATOR 3 pg_catalog.=,
 				OPERATOR 4 pg_catalog.@>=#, OPERATOR 5 pg_catalog.@>#,

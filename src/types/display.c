@@ -1,6 +1,6 @@
 /*
  * display.c
- *		The order of what the current role sees, for ORDER BY.
+ *		The order of what the current role sees, for ORDER BY; sort support.
  *
  * Plaintext under its collation for "reveal"; the masked form for "mask" and
  * "search"; the token breaks ties.  Below "search" the nonce does, and orders
@@ -11,7 +11,8 @@
  * opened, and the comparison of two such keys is exact.  Equal values share one
  * pointer, as DISTINCT in aggregates takes different keys for different values.  The keys may take
  * MEMORY_LIMIT beyond work_mem; past it abbreviation is given up and values
- * are opened at each comparison.
+ * are opened at each comparison.  The plaintext order of an index is built the
+ * same way, by roles that reveal.
  */
 #include "postgres.h"
 
@@ -40,20 +41,23 @@ typedef struct DisplaySort
 {
 	Oid collation;
 	Size limit;
-	HTAB *seen; /* opened values, by token */
+	bool reveals; /* plaintext order, which takes "reveal", not what the role sees */
+	HTAB *seen;   /* opened values, by token */
 } DisplaySort;
 
 /* Notes level and token of a value, all that is known before it is opened. */
 static void
-look_at_value(struct varlena *value, CimsSealed *sealed, SeenValue *seen)
+look_at_value(struct varlena *value, bool reveals, CimsSealed *sealed, SeenValue *seen)
 {
 	CimsDataKey *key;
 
 	cims_value_parse(value, sealed);
 	seen->type = sealed->type;
 	seen->seen = (Datum) 0;
-	seen->level = cims_display_level(sealed->class_id);
-	if (seen->level != CIMS_LEVEL_NONE &&
+	if (reveals)
+		cims_require_level(sealed->class_id, CIMS_LEVEL_REVEAL);
+	seen->level = reveals ? CIMS_LEVEL_REVEAL : cims_display_level(sealed->class_id);
+	if (!reveals && seen->level != CIMS_LEVEL_NONE &&
 		cims_data_key_find(sealed->class_id, sealed->key_version, &key) == CIMS_KEYS_DESTROYED)
 		seen->level = CIMS_LEVEL_NONE;
 	if (seen->level >= CIMS_LEVEL_SEARCH)
@@ -84,11 +88,11 @@ open_seen_value(struct varlena *value, const CimsSealed *sealed, SeenValue *seen
 
 /* Opens a value as the current role sees it. */
 static void
-see_value(struct varlena *value, SeenValue *seen)
+see_value(struct varlena *value, bool reveals, SeenValue *seen)
 {
 	CimsSealed sealed;
 
-	look_at_value(value, &sealed, seen);
+	look_at_value(value, reveals, &sealed, seen);
 	open_seen_value(value, &sealed, seen);
 }
 
@@ -111,21 +115,26 @@ compare_seen(const SeenValue *a, const SeenValue *b, Oid collation)
 	return seen != 0 ? seen : order;
 }
 
+/* Opens and compares two values. */
+static int
+compare_values(struct varlena *a, struct varlena *b, bool reveals, Oid collation)
+{
+	MemoryContext caller = cims_scratch_enter();
+	SeenValue left, right;
+	int order;
+
+	see_value(a, reveals, &left);
+	see_value(b, reveals, &right);
+	order = compare_seen(&left, &right, collation);
+	cims_scratch_leave(caller);
+	return order;
+}
+
 /* Compares two values as the current role sees them. */
 int
 cims_display_compare(struct varlena *a, struct varlena *b, Oid collation)
 {
-	SeenValue left, right;
-	int order;
-
-	see_value(a, &left);
-	see_value(b, &right);
-	order = compare_seen(&left, &right, collation);
-	if (left.seen != (Datum) 0 && left.type != CIMS_TYPE_DATE && left.type != CIMS_TYPE_TIMESTAMPTZ)
-		pfree(DatumGetPointer(left.seen));
-	if (right.seen != (Datum) 0 && right.type != CIMS_TYPE_DATE && right.type != CIMS_TYPE_TIMESTAMPTZ)
-		pfree(DatumGetPointer(right.seen));
-	return order;
+	return compare_values(a, b, false, collation);
 }
 
 /* The functions of the display operators. */
@@ -150,7 +159,7 @@ sort_full_compare(Datum a, Datum b, SortSupport ssup)
 {
 	DisplaySort *sort = (DisplaySort *) ssup->ssup_extra;
 
-	return cims_display_compare(PG_DETOAST_DATUM_PACKED(a), PG_DETOAST_DATUM_PACKED(b), sort->collation);
+	return compare_values(PG_DETOAST_DATUM_PACKED(a), PG_DETOAST_DATUM_PACKED(b), sort->reveals, sort->collation);
 }
 
 /* Exact comparison of two opened values in a sort. */
@@ -173,7 +182,7 @@ sort_open(Datum original, SortSupport ssup)
 	SeenValue looked, *seen;
 	bool found;
 
-	look_at_value(value, &sealed, &looked);
+	look_at_value(value, sort->reveals, &sealed, &looked);
 	seen = hash_search(sort->seen, looked.token, HASH_ENTER, &found);
 	if (!found)
 	{
@@ -206,17 +215,15 @@ sort_abort(int n_tuples, SortSupport ssup)
 	return MemoryContextMemAllocated(ssup->ssup_cxt, true) > sort->limit;
 }
 
-PG_FUNCTION_INFO_V1(cims_enc_display_sortsupport);
-
-/* Sort support of the display class. */
-Datum
-cims_enc_display_sortsupport(PG_FUNCTION_ARGS)
+/* Prepares a sort. */
+static void
+prepare_sort(SortSupport ssup, bool reveals)
 {
-	SortSupport ssup = (SortSupport) PG_GETARG_POINTER(0);
 	DisplaySort *sort = MemoryContextAlloc(ssup->ssup_cxt, sizeof(DisplaySort));
 
 	sort->collation = ssup->ssup_collation;
 	sort->limit = MEMORY_LIMIT + (Size) work_mem * 1024;
+	sort->reveals = reveals;
 	ssup->ssup_extra = sort;
 	ssup->comparator = sort_full_compare;
 #if SIZEOF_DATUM == 8
@@ -229,5 +236,23 @@ cims_enc_display_sortsupport(PG_FUNCTION_ARGS)
 		ssup->abbrev_full_comparator = sort_full_compare;
 	}
 #endif
+}
+
+PG_FUNCTION_INFO_V1(cims_enc_display_sortsupport);
+PG_FUNCTION_INFO_V1(cims_enc_order_sortsupport);
+
+/* Sort support of the display class. */
+Datum
+cims_enc_display_sortsupport(PG_FUNCTION_ARGS)
+{
+	prepare_sort((SortSupport) PG_GETARG_POINTER(0), false);
+	PG_RETURN_VOID();
+}
+
+/* Sort support of the plaintext order. */
+Datum
+cims_enc_order_sortsupport(PG_FUNCTION_ARGS)
+{
+	prepare_sort((SortSupport) PG_GETARG_POINTER(0), true);
 	PG_RETURN_VOID();
 }

@@ -13,6 +13,7 @@
 #include "common/hashfn.h"
 #include "nodes/nodes.h"
 #include "nodes/primnodes.h"
+#include "port/pg_bswap.h"
 #include "utils/sortsupport.h"
 
 #include "types/types.h"
@@ -200,6 +201,25 @@ sort_by_token(Datum a, Datum b, SortSupport ssup)
 	return compare_tokens(left, right);
 }
 
+/* Abbreviates a value to the first bytes of its token. */
+static Datum
+abbreviate_token(Datum original, SortSupport ssup)
+{
+	unsigned char token[CIMS_TOKEN_LEN];
+	Datum key;
+
+	cims_token_of_value(PG_DETOAST_DATUM_PACKED(original), token);
+	memcpy(&key, token, sizeof(key));
+	return DatumBigEndianToNative(key);
+}
+
+/* Keeps abbreviated keys: those of a keyed hash are as good as can be. */
+static bool
+keep_abbreviation(int n_tuples, SortSupport ssup)
+{
+	return false;
+}
+
 /*
  * Sort support of the token class: builds indexes, which needs no level.
  * Queries reach it through UNION and its kin alone, and guard.c checks those.
@@ -207,7 +227,16 @@ sort_by_token(Datum a, Datum b, SortSupport ssup)
 Datum
 cims_enc_token_sortsupport(PG_FUNCTION_ARGS)
 {
-	((SortSupport) PG_GETARG_POINTER(0))->comparator = sort_by_token;
+	SortSupport ssup = (SortSupport) PG_GETARG_POINTER(0);
+
+	ssup->comparator = sort_by_token;
+	if (ssup->abbreviate)
+	{
+		ssup->comparator = ssup_datum_unsigned_cmp;
+		ssup->abbrev_converter = abbreviate_token;
+		ssup->abbrev_abort = keep_abbreviation;
+		ssup->abbrev_full_comparator = sort_by_token;
+	}
 	PG_RETURN_VOID();
 }
 

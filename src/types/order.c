@@ -28,23 +28,29 @@ reveal_for_order(struct varlena *value, CimsSealed *sealed, CimsNormalForm *form
 static int
 order_values(struct varlena *a, struct varlena *b, Oid collation)
 {
+	MemoryContext caller = cims_scratch_enter();
 	CimsSealed left, right;
 	CimsNormalForm form;
 	Datum left_plain = reveal_for_order(a, &left, &form);
 	Datum right_plain = reveal_for_order(b, &right, &form);
+	int order = cims_plain_compare(left.type, left_plain, right_plain, collation);
 
-	return cims_plain_compare(left.type, left_plain, right_plain, collation);
+	cims_scratch_leave(caller);
+	return order;
 }
 
 /* Compares a value with a plaintext, brought to the value's normal form. */
 static int
 order_with_plain(struct varlena *value, CimsSealedType type, Datum plain, Oid collation)
 {
+	MemoryContext caller = cims_scratch_enter();
 	CimsSealed sealed;
 	CimsNormalForm form;
 	Datum revealed = reveal_for_order(value, &sealed, &form);
+	int order = cims_plain_compare(type, revealed, cims_plain_fold(type, plain, form), collation);
 
-	return cims_plain_compare(type, revealed, cims_plain_fold(type, plain, form), collation);
+	cims_scratch_leave(caller);
+	return order;
 }
 
 /* The comparison functions of (enc, enc). */

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "utils/memutils.h"
+
 #include "types/types.h"
 
 /* Makes the token of a plaintext under the search key. */
@@ -28,11 +30,39 @@ cims_token_of_plain(CimsSealedType type, Datum plain, CimsNormalForm form,
 	memcpy(token, digest, CIMS_TOKEN_LEN);
 }
 
+/* What comparisons open; made at the first use, emptied after each. */
+static MemoryContext scratch = NULL;
+
+/*
+ * Switches to an empty context and returns the caller's.  Sorts and index
+ * builds call comparisons without end in a context that lives as long as they
+ * do.  Uses may nest; the outermost empties it.
+ */
+MemoryContext
+cims_scratch_enter(void)
+{
+	if (scratch == NULL)
+		scratch = AllocSetContextCreate(TopMemoryContext, "cims scratch", ALLOCSET_DEFAULT_SIZES);
+	else if (CurrentMemoryContext != scratch)
+		MemoryContextReset(scratch);
+	return MemoryContextSwitchTo(scratch);
+}
+
+/* Switches back. */
+void
+cims_scratch_leave(MemoryContext caller)
+{
+	MemoryContextSwitchTo(caller);
+	if (caller != scratch)
+		MemoryContextReset(scratch);
+}
+
 /* Gives the token of a value: the one that it carries, else that of its plaintext. */
 void
 cims_token_of_value(struct varlena *value, unsigned char token[CIMS_TOKEN_LEN])
 {
 	CimsSealed sealed;
+	MemoryContext caller;
 
 	cims_value_parse(value, &sealed);
 	if (likely(sealed.token != NULL))
@@ -40,5 +70,7 @@ cims_token_of_value(struct varlena *value, unsigned char token[CIMS_TOKEN_LEN])
 		memcpy(token, sealed.token, CIMS_TOKEN_LEN);
 		return;
 	}
+	caller = cims_scratch_enter();
 	cims_token_of_plain(sealed.type, cims_value_reveal(value), cims_class_normal_form(sealed.class_id), token);
+	cims_scratch_leave(caller);
 }

@@ -79,6 +79,8 @@ extern struct varlena *cims_value_of_armor(const char *armor, size_t len, CimsSe
 /* token.c: the equality token of a plaintext, and of a value (by decryption where it carries none) */
 extern void cims_token_of_plain(CimsSealedType type, Datum plain, CimsNormalForm form,
 								unsigned char token[CIMS_TOKEN_LEN]);
+extern MemoryContext cims_scratch_enter(void); /* a context for what a comparison opens */
+extern void cims_scratch_leave(MemoryContext caller);
 extern void cims_token_of_value(struct varlena *value, unsigned char token[CIMS_TOKEN_LEN]);
 
 /* value.c: the normal form under which values of a class are equal and ordered */
