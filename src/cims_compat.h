@@ -16,6 +16,11 @@
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/* miscadmin.h; before 17 postmaster/autovacuum.h had it under another name */
+#if PG_VERSION_NUM < 170000
+#define AmAutoVacuumWorkerProcess() IsAutoVacuumWorkerProcess()
+#endif
+
 /* commands/vacuum.h */
 #if PG_VERSION_NUM >= 170000
 #define cims_statistics_target(stats) ((stats)->attstattarget)

@@ -301,7 +301,7 @@ cims_altering_table(void)
 bool
 cims_analyzing(void)
 {
-	return vacuuming || IsAutoVacuumWorkerProcess();
+	return vacuuming || AmAutoVacuumWorkerProcess();
 }
 
 /* Utility hook: notes that ALTER TABLE, VACUUM or ANALYZE runs. */
