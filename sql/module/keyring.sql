@@ -431,15 +431,18 @@ REVOKE ALL ON FUNCTION cims.index_references_key(regclass, int, int) FROM PUBLIC
 CREATE FUNCTION cims.sealed_types() RETURNS SETOF oid
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH RECURSIVE sealed AS (
+	WITH RECURSIVE part (inner_type, outer_type) AS (
+		SELECT t.typbasetype, t.oid FROM pg_type t WHERE t.typbasetype <> 0
+		UNION ALL
+		SELECT t.typelem, t.oid FROM pg_type t WHERE t.typelem <> 0 AND t.typcategory = 'A'
+		UNION ALL
+		SELECT a.atttypid, c.reltype FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+		WHERE c.reltype <> 0 AND a.attnum > 0 AND NOT a.attisdropped
+	), sealed AS (
 		SELECT t.oid FROM pg_type t
 		WHERE t.typnamespace = 'cims'::regnamespace AND t.typtype = 'b' AND t.typelem = 0 AND t.typname LIKE 'enc\_%'
 		UNION
-		SELECT t.oid
-		FROM sealed s JOIN pg_type t ON t.typbasetype = s.oid
-			OR t.typelem = s.oid AND t.typcategory = 'A'
-			OR t.typrelid <> 0 AND EXISTS (SELECT FROM pg_attribute a
-				WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = s.oid)
+		SELECT p.outer_type FROM sealed s JOIN part p ON p.inner_type = s.oid
 	)
 	SELECT s.oid FROM sealed s
 $$;
@@ -485,6 +488,8 @@ BEGIN
 					  WHERE p.opcname LIKE 'enc\_%\_order\_ops' AND p.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'btree'))
 				AND (SELECT c.relkind FROM pg_class c WHERE c.oid = i.indexrelid) = 'i'
 				AND pg_relation_filenode(i.indexrelid) IS NOT NULL
+				AND NOT EXISTS (SELECT FROM pg_class c
+					WHERE c.oid = i.indexrelid AND c.relpersistence = 't' AND c.relnamespace <> pg_my_temp_schema())
 			THEN cims.index_references_key(i.indexrelid, class_id, version) END;
 
 	RETURN QUERY
@@ -561,13 +566,14 @@ BEGIN
 	SELECT * INTO old FROM cims.class c WHERE c.id = the_id FOR NO KEY UPDATE;
 	new := jsonb_populate_record(old, options);
 	PERFORM cims.check_class(new);
-	SELECT string_agg(c, ', ') INTO used FROM cims.class_columns(the_id) c;
-	IF (new.equality IS DISTINCT FROM old.equality OR new.normal_form IS DISTINCT FROM old.normal_form)
-		AND used IS NOT NULL AND force IS NOT TRUE THEN
-		RAISE EXCEPTION 'cannot change how values of class "%" are compared while it is in use', name
-			USING ERRCODE = 'dependent_objects_still_exist',
-				  DETAIL = format('It is the class of %s. Values that were sealed before would not be found equal to those sealed after.', used),
-				  HINT = 'Repeat with force => true, and reseal these columns at once.';
+	IF (new.equality IS DISTINCT FROM old.equality OR new.normal_form IS DISTINCT FROM old.normal_form) AND force IS NOT TRUE THEN
+		SELECT string_agg(c, ', ') INTO used FROM cims.class_columns(the_id) c;
+		IF used IS NOT NULL THEN
+			RAISE EXCEPTION 'cannot change how values of class "%" are compared while it is in use', name
+				USING ERRCODE = 'dependent_objects_still_exist',
+					  DETAIL = format('It is the class of %s. Values that were sealed before would not be found equal to those sealed after.', used),
+					  HINT = 'Repeat with force => true, and reseal these columns at once.';
+		END IF;
 	END IF;
 
 	UPDATE cims.class c SET level = new.level, suite = new.suite, equality = new.equality, mask = new.mask,
