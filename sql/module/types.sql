@@ -78,6 +78,9 @@ BEGIN
 			CREATE FUNCTION cims.shown(cims.%1$s) RETURNS %2$s
 				AS 'MODULE_PATHNAME', 'cims_%1$s_shown' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 			COMMENT ON FUNCTION cims.shown(cims.%1$s) IS 'column of a result in its plain type';
+			CREATE FUNCTION cims.shown(cims.%1$s[]) RETURNS %2$s[]
+				AS 'MODULE_PATHNAME', 'cims_enc_array_shown' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+			COMMENT ON FUNCTION cims.shown(cims.%1$s[]) IS 'array column of a result in its plain type';
 			CREATE CAST (cims.%1$s AS cims.%1$s) WITH FUNCTION cims.%1$s(cims.%1$s, integer, boolean) AS IMPLICIT;
 			CREATE CAST (%2$s AS cims.%1$s) WITH FUNCTION cims.%1$s(%2$s, integer, boolean) AS %6$s;
 			CREATE CAST (cims.%1$s AS %2$s) WITH FUNCTION cims.plain(cims.%1$s) AS IMPLICIT;

@@ -236,10 +236,9 @@ open_for_output(struct varlena *value, CimsSealed *sealed, Datum *plain)
 }
 
 /* Shows a value in its plain type, for a client's result. */
-static Datum
-value_shown(FunctionCallInfo fcinfo, CimsSealedType type)
+Datum
+cims_value_shown(struct varlena *value, CimsSealedType type)
 {
-	struct varlena *value = PG_GETARG_VARLENA_PP(0);
 	CimsSealed sealed;
 	CimsClass class;
 	Datum plain = (Datum) 0;
@@ -284,7 +283,7 @@ value_shown(FunctionCallInfo fcinfo, CimsSealedType type)
 	PG_FUNCTION_INFO_V1(cims_##name##_shown); \
 	Datum cims_##name##_shown(PG_FUNCTION_ARGS) \
 	{ \
-		return value_shown(fcinfo, type); \
+		return cims_value_shown(PG_GETARG_VARLENA_PP(0), type); \
 	}
 
 CIMS_TYPE_FUNCTIONS(enc_text, CIMS_TYPE_TEXT)

@@ -13,14 +13,17 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_func.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 
 #include "types/types.h"
 
@@ -28,6 +31,13 @@
 static bool plain_results = true;
 
 static int32 class_of_result(Node *expr);
+
+/* Returns the encrypted type that a result column has, or is an array of. */
+static CimsSealedType
+type_in_result(Oid type)
+{
+	return cims_type_of_oid(type) != 0 ? cims_type_of_oid(type) : cims_type_of_array_oid(type);
+}
 
 /* Returns the first class among expressions. */
 static int32
@@ -37,7 +47,7 @@ class_of_first(List *expressions)
 	int32 class_id = 0;
 
 	foreach (cell, expressions)
-		if (class_id == 0 && cims_type_of_oid(exprType(lfirst(cell))) != 0)
+		if (class_id == 0 && type_in_result(exprType(lfirst(cell))) != 0)
 			class_id = class_of_result(lfirst(cell));
 	return class_id;
 }
@@ -76,7 +86,7 @@ class_of_result(Node *expr)
 static bool
 casts_column(Node *expr)
 {
-	CimsSealedType type = cims_type_of_oid(exprType(expr));
+	CimsSealedType type = type_in_result(exprType(expr));
 	int32 class_id;
 
 	if (type == 0)
@@ -87,14 +97,16 @@ casts_column(Node *expr)
 	return class_id > 0 && cims_display_level(class_id) == CIMS_LEVEL_REVEAL;
 }
 
-/* Casts an expression to its plain type. */
+/* Casts an expression to its plain type, or an array of it. */
 static Expr *
 cast_column(Expr *expr)
 {
 	Oid type = exprType((Node *) expr);
+	Oid plain = cims_plain_oid(type_in_result(type));
 	List *name = list_make2(makeString("cims"), makeString("shown"));
 
-	return (Expr *) makeFuncExpr(LookupFuncName(name, 1, &type, false), cims_plain_oid(cims_type_of_oid(type)),
+	return (Expr *) makeFuncExpr(LookupFuncName(name, 1, &type, false),
+								 cims_type_of_oid(type) != 0 ? plain : get_array_type(plain),
 								 list_make1(expr), exprCollation((Node *) expr), exprCollation((Node *) expr),
 								 COERCE_EXPLICIT_CALL);
 }
@@ -233,6 +245,30 @@ cims_result_rewrite(const char *source_text, Query *query)
 		IsA(query->utilityStmt, DeclareCursorStmt))
 		query = castNode(Query, ((DeclareCursorStmt *) query->utilityStmt)->query);
 	cast_query(query);
+}
+
+PG_FUNCTION_INFO_V1(cims_enc_array_shown);
+
+/* cims.shown(array): each element in its plain type. */
+Datum
+cims_enc_array_shown(PG_FUNCTION_ARGS)
+{
+	ArrayType *array = PG_GETARG_ARRAYTYPE_P(0);
+	CimsSealedType type = cims_type_of_oid(ARR_ELEMTYPE(array));
+	Oid plain = cims_plain_oid(type);
+	Datum *elements;
+	bool *nulls, byval;
+	int n_elements;
+	int16 length;
+	char align;
+
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &elements, &nulls, &n_elements);
+	for (int i = 0; i < n_elements; i++)
+		if (!nulls[i])
+			elements[i] = cims_value_shown(PG_DETOAST_DATUM_PACKED(elements[i]), type);
+	get_typlenbyvalalign(plain, &length, &byval, &align);
+	PG_RETURN_ARRAYTYPE_P(construct_md_array(elements, nulls, ARR_NDIM(array), ARR_DIMS(array), ARR_LBOUND(array),
+											 plain, length, byval, align));
 }
 
 /* Defines the setting. */

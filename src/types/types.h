@@ -113,6 +113,7 @@ extern void cims_refuse_masked_text(CimsSealedType type, const char *text, int32
 extern const CimsClass *cims_class_of_value(const CimsSealed *sealed, CimsClass *copy);
 
 /* io.c */
+extern Datum cims_value_shown(struct varlena *value, CimsSealedType type);
 extern struct varlena *cims_value_accept(CimsSealedType type, const char *armor, size_t len, int32 typmod);
 extern struct varlena *cims_value_from_plain(CimsSealedType type, Datum plain, int32 typmod);
 
