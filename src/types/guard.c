@@ -56,15 +56,28 @@ static const struct
 	{"!~*", CIMS_LEVEL_REVEAL},
 };
 
-/* Returns the class of an expression of an encrypted type, or 0. */
+/* Tells whether a type is encrypted, or an array of one. */
+static bool
+is_encrypted(Oid type)
+{
+	return cims_type_of_oid(type) != 0 || cims_type_of_array_oid(type) != 0;
+}
+
+/*
+ * Returns the class of an expression of an encrypted type, or 0 where it is not
+ * known.  The class of a domain is its own; an operator takes the domain as its
+ * base type, by a relabelling that has none.
+ */
 static int32
 class_of_expression(Node *node)
 {
 	int32 typmod;
 
-	if (cims_type_of_oid(exprType(node)) == 0 && cims_type_of_array_oid(exprType(node)) == 0)
-		return 0;
+	while (IsA(node, RelabelType) && ((RelabelType *) node)->resulttypmod < 0)
+		node = (Node *) ((RelabelType *) node)->arg;
 	typmod = exprTypmod(node);
+	if (!is_encrypted(getBaseTypeAndTypmod(exprType(node), &typmod)))
+		return 0;
 	return typmod == cims_class_default_id() ? 0 : Max(typmod, 0);
 }
 
@@ -80,24 +93,34 @@ level_of_operator(Oid opno)
 	return CIMS_LEVEL_NONE;
 }
 
-/* Checks the arguments of an operator. */
+/*
+ * Checks the arguments of an operator.  Where no class is known, what reveals
+ * takes a role that may reveal something: others would get an error from the
+ * first value that an index finds, and silence where it finds none.
+ */
 static void
 check_operator(Oid opno, List *args)
 {
+	CimsLevel level = level_of_operator(opno);
+	bool encrypted = false;
+	bool known = false;
 	ListCell *cell;
 
+	if (level == CIMS_LEVEL_NONE)
+		return;
 	foreach (cell, args)
 	{
-		int32 class_id = class_of_expression(lfirst(cell));
+		Node *argument = lfirst(cell);
+		int32 class_id = class_of_expression(argument);
 
-		if (class_id != 0)
-		{
-			CimsLevel level = level_of_operator(opno);
-
-			if (level != CIMS_LEVEL_NONE)
-				cims_require_level(class_id, level);
-		}
+		encrypted |= is_encrypted(exprType(argument));
+		if (class_id == 0)
+			continue;
+		known = true;
+		cims_require_level(class_id, level);
 	}
+	if (encrypted && !known && level == CIMS_LEVEL_REVEAL)
+		cims_require_level(cims_class_default_id(), level);
 }
 
 /* Checks the operators of an expression. */

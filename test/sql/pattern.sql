@@ -192,6 +192,26 @@ SELECT count(*) FROM enc_value WHERE v LIKE '%is nowhere to be found%';
 RESET enable_seqscan;
 RESET ROLE;
 
+-- ... and where the column's class stands in a domain, or nowhere: silence would tell that a guess is wrong
+CREATE DOMAIN full_name AS cims.enc_text(name);
+CREATE TABLE probe (in_domain full_name, without_class cims.enc_text);
+INSERT INTO probe SELECT v, v FROM enc_value;
+CREATE INDEX ON probe USING gin (in_domain cims.enc_text_ngram_ops);
+CREATE INDEX ON probe USING gin (without_class cims.enc_text_ngram_ops);
+CREATE INDEX ON probe USING hash (in_domain);
+GRANT SELECT ON probe TO patterns_clerk;
+CREATE ROLE patterns_nobody;
+GRANT SELECT ON probe TO patterns_nobody;
+SET enable_seqscan = off;
+SET ROLE patterns_clerk;
+SELECT count(*) FROM probe WHERE in_domain LIKE 'nowhere to be found%';
+SELECT count(*) FROM probe WHERE without_class LIKE 'nowhere to be found%';
+SET ROLE patterns_nobody;
+SELECT count(*) FROM probe WHERE in_domain = 'nowhere to be found';
+RESET ROLE;
+SELECT count(*) FROM probe WHERE in_domain LIKE '欧阳%' AND without_class LIKE '%阳修';
+RESET enable_seqscan;
+
 -- statistics: counts, and no value
 CREATE TABLE analyzed (repeated cims.enc_text(name), single cims.enc_text(name), sparse cims.enc_text(name), empty cims.enc_text(name));
 INSERT INTO analyzed SELECT 'name ' || i % 50, 'name ' || i, CASE WHEN i % 4 = 0 THEN 'name ' || i END, NULL FROM generate_series(1, 2000) AS i;
@@ -210,4 +230,4 @@ SELECT cims.unlock();
 \c postgres
 SET client_min_messages = warning;
 DROP DATABASE cims_pattern;
-DROP ROLE patterns_clerk;
+DROP ROLE patterns_clerk, patterns_nobody;
