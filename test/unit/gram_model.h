@@ -63,21 +63,29 @@ model_value_has_grams(const char *value, const char *pattern, CimsGramPattern la
 	return true;
 }
 
-/* LIKE by definition, over wide characters. */
+/* LIKE by definition, over wide characters: here[i] says that the pattern so far matches the first i of the value. */
 static inline bool
-model_like(const wchar_t *value, const wchar_t *pattern)
+model_like(const wchar_t *value, size_t len, const wchar_t *pattern)
 {
-	if (*pattern == 0)
-		return *value == 0;
-	if (*pattern == L'%')
-		return model_like(value, pattern + 1) || (*value != 0 && model_like(value + 1, pattern));
-	if (*value == 0)
-		return false;
-	if (*pattern == L'_')
-		return model_like(value + 1, pattern + 1);
-	if (*pattern == L'\\')
-		pattern++;
-	return *pattern != 0 && *pattern == *value && model_like(value + 1, pattern + 1);
+	bool here[256] = {true};
+
+	for (; *pattern != 0; pattern++)
+	{
+		bool any = *pattern == L'_';
+
+		if (*pattern == L'%')
+		{
+			for (size_t i = 1; i <= len; i++)
+				here[i] |= here[i - 1];
+			continue;
+		}
+		if (*pattern == L'\\' && *++pattern == 0)
+			return false;
+		for (size_t i = len; i > 0; i--)
+			here[i] = here[i - 1] && (any || value[i - 1] == *pattern);
+		here[0] = false;
+	}
+	return here[len];
 }
 
 /* LIKE or ILIKE over UTF-8 in the current locale; false for what is not UTF-8. */
@@ -96,7 +104,7 @@ model_matches_like(const char *value, const char *pattern, bool ignore_case)
 		v[i] = (wchar_t) towlower((wint_t) v[i]);
 	for (size_t i = 0; ignore_case && i < p_len; i++)
 		p[i] = (wchar_t) towlower((wint_t) p[i]);
-	return model_like(v, p);
+	return model_like(v, v_len, p);
 }
 
 /* A regular expression of the C library, whose common forms mean what PostgreSQL's mean. */
