@@ -124,7 +124,7 @@ cims_keyring_master(CimsKeyring *keyring, CimsSecret *key)
 	TimestampTz statement = GetCurrentStatementStartTimestamp();
 
 	/* a source that failed is asked again by the next statement, not by the next value */
-	if (keyring->failure != CIMS_KEYS_OK && keyring->failed_at == statement)
+	if (keyring->failure != CIMS_KEYS_OK && keyring->failed_at == statement && statement != 0)
 		return keyring->failure;
 
 	keyring->failure = cims_master_get(&keyring->row, key);

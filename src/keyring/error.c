@@ -98,6 +98,7 @@ key_name(int32 class_id, uint32 version)
 	return psprintf("version %u of the data key of class \"%s\"", version, class->name);
 }
 
+/* Return the number of the master key that this database uses, 0 where there is none. */
 static uint32
 master_key_id(void)
 {

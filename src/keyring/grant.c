@@ -88,6 +88,7 @@ static HeldLevel last_any;
 static CimsLevel level_held(int32 class_id, HeldLevel *last);
 static Grants *current_grants(void);
 static Grants *load_grants(void);
+static bool parse_level(const char *name, CimsLevel *level);
 static void load_grant(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
 static bool parse_span(Datum range, Span *span);
 static HeldLevel compute_level(const Grants *grants, HeldKey key, TimestampTz now);
@@ -119,21 +120,6 @@ const char *
 cims_level_name(CimsLevel level)
 {
 	return level_names[level];
-}
-
-/* Look up a level by its name. */
-bool
-cims_level_parse(const char *name, CimsLevel *level)
-{
-	for (int i = CIMS_LEVEL_NONE; i <= CIMS_LEVEL_REVEAL; i++)
-	{
-		if (strcmp(name, level_names[i]) == 0)
-		{
-			*level = i;
-			return true;
-		}
-	}
-	return false;
 }
 
 /* Note that the copy may be out of date. */
@@ -243,7 +229,7 @@ load_grant(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
 	row.class_id = DatumGetInt32(values[GRANT_CLASS_ID]);
 	row.grantee = DatumGetObjectId(values[GRANT_GRANTEE]);
 	cims_text_copy(values[GRANT_LEVEL], level, sizeof(level));
-	if (!cims_level_parse(level, &row.level) || !parse_span(values[GRANT_VALID], &row.valid))
+	if (!parse_level(level, &row.level) || !parse_span(values[GRANT_VALID], &row.valid))
 		return;
 
 	if (grants->n_rows == grants->max_rows)
@@ -254,6 +240,21 @@ load_grant(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
 						   repalloc(grants->rows, sizeof(GrantRow) * grants->max_rows);
 	}
 	grants->rows[grants->n_rows++] = row;
+}
+
+/* Look up a level by its name. */
+static bool
+parse_level(const char *name, CimsLevel *level)
+{
+	for (int i = CIMS_LEVEL_NONE; i <= CIMS_LEVEL_REVEAL; i++)
+	{
+		if (strcmp(name, level_names[i]) == 0)
+		{
+			*level = i;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* Turn a tstzrange into from <= t < until; false where it is empty. */

@@ -107,10 +107,7 @@ extern void cims_keyring_end_transaction(void);
 extern void cims_keyring_wipe(void); /* lets go of every key at once */
 extern CimsKeyStatus cims_keyring_master(CimsKeyring *keyring, CimsSecret *key);
 
-/* wrap.c: associated data of a wrapped key; class and version 0 for the search key */
-#define CIMS_WRAP_AAD_LEN (UUID_LEN + 8)
-extern void cims_wrap_aad(const CimsKeyringRow *row, int32 class_id, uint32 version,
-						  unsigned char aad[CIMS_WRAP_AAD_LEN]);
+/* wrap.c: class and version 0 stand for the search key */
 extern bytea *cims_wrap_seal(const CimsKeyringRow *row, const CimsSecret *master, int32 class_id, uint32 version,
 							 const CimsSecret *key);
 extern CimsKeyStatus cims_wrap_open(const CimsKeyringRow *row, const CimsSecret *master, int32 class_id,
@@ -125,7 +122,6 @@ extern bool cims_suite_parse(const char *name, CimsSuite *suite);
 extern void cims_grant_expire(void);     /* the copy may be out of date; safe in callbacks */
 extern bool cims_grant_reads(Oid table); /* true where the copy was made from the table */
 extern void cims_grant_end_transaction(void);
-extern bool cims_level_parse(const char *name, CimsLevel *level);
 
 /* role.c: a role as it is named in a row; members of nothing but PUBLIC match these two */
 #define CIMS_ROLE_PUBLIC InvalidOid

@@ -151,13 +151,13 @@ cims_master_lock(void)
 CimsKeyStatus
 cims_master_unlock(const CimsKeyringRow *row)
 {
-	CimsSecret key;
+	CimsSecret *key = cims_secret_alloc();
 	CimsKeyStatus status = CIMS_KEYS_OK;
 
 	if (row != NULL)
 	{
-		status = cims_source_read(row->master_key_id, &key);
-		if (status == CIMS_KEYS_OK && !answers_check(row, &key))
+		status = cims_source_read(row->master_key_id, key);
+		if (status == CIMS_KEYS_OK && !answers_check(row, key))
 			status = CIMS_KEYS_WRONG_MASTER;
 	}
 
@@ -165,12 +165,12 @@ cims_master_unlock(const CimsKeyringRow *row)
 	{
 		LWLockAcquire(page_lock, LW_EXCLUSIVE);
 		if (row != NULL)
-			put_slot(row->master_key_id, &key);
+			put_slot(row->master_key_id, key);
 		pg_atomic_write_u32(&cims_keyring_shared->locked, 0);
 		LWLockRelease(page_lock);
 		cims_keyring_bump();
 	}
-	cims_crypto_wipe(&key, sizeof(key));
+	cims_crypto_wipe(key, sizeof(*key));
 	return status;
 }
 

@@ -116,6 +116,7 @@ cims_keyring_counted(int32 class_id, uint32 version, uint64 *values)
 	return known;
 }
 
+/* Tell how much shared memory is wanted. */
 static Size
 shared_size(void)
 {
@@ -138,6 +139,7 @@ start_shared(void *area, LWLockPadded *locks)
 	counters_lock = &locks[1].lock;
 }
 
+/* Return all of the shared memory, which begins with what other files see of it. */
 static SharedArea *
 shared_area(void)
 {

@@ -11,27 +11,21 @@
 
 #include "keyring/internal.h"
 
-/* Write the associated data of a wrapped key. */
-void
-cims_wrap_aad(const CimsKeyringRow *row, int32 class_id, uint32 version, unsigned char aad[CIMS_WRAP_AAD_LEN])
-{
-	uint32 numbers[2] = {pg_hton32((uint32) class_id), pg_hton32(version)};
+#define AAD_LEN (UUID_LEN + 8)
 
-	memcpy(aad, row->id, UUID_LEN);
-	memcpy(aad + UUID_LEN, numbers, sizeof(numbers));
-}
+static void write_aad(const CimsKeyringRow *row, int32 class_id, uint32 version, unsigned char aad[AAD_LEN]);
 
 /* Wrap a key. */
 bytea *
 cims_wrap_seal(const CimsKeyringRow *row, const CimsSecret *master, int32 class_id, uint32 version,
 			   const CimsSecret *key)
 {
-	unsigned char aad[CIMS_WRAP_AAD_LEN];
+	unsigned char aad[AAD_LEN];
 	CimsBytes bound = {aad, sizeof(aad)};
 	bytea *wrapped = palloc(VARHDRSZ + CIMS_MAX_WRAPPED_LEN);
 	size_t len = 0;
 
-	cims_wrap_aad(row, class_id, version, aad);
+	write_aad(row, class_id, version, aad);
 	cims_crypto_check(cims_wrap_key(row->hash, master, bound, key, (unsigned char *) VARDATA(wrapped), &len),
 					  "wrap a key");
 	SET_VARSIZE(wrapped, VARHDRSZ + len);
@@ -43,14 +37,24 @@ CimsKeyStatus
 cims_wrap_open(const CimsKeyringRow *row, const CimsSecret *master, int32 class_id, uint32 version,
 			   CimsBytes wrapped, CimsSecret *key)
 {
-	unsigned char aad[CIMS_WRAP_AAD_LEN];
+	unsigned char aad[AAD_LEN];
 	CimsBytes bound = {aad, sizeof(aad)};
 	CimsCryptoStatus status;
 
-	cims_wrap_aad(row, class_id, version, aad);
+	write_aad(row, class_id, version, aad);
 	status = cims_unwrap_key(row->hash, master, bound, wrapped, key);
 	if (status == CIMS_CRYPTO_BAD_TAG || status == CIMS_CRYPTO_BAD_INPUT)
 		return CIMS_KEYS_DAMAGED;
 	cims_crypto_check(status, "unwrap a key");
 	return CIMS_KEYS_OK;
+}
+
+/* Write the associated data of a wrapped key. */
+static void
+write_aad(const CimsKeyringRow *row, int32 class_id, uint32 version, unsigned char aad[AAD_LEN])
+{
+	uint32 numbers[2] = {pg_hton32((uint32) class_id), pg_hton32(version)};
+
+	memcpy(aad, row->id, UUID_LEN);
+	memcpy(aad + UUID_LEN, numbers, sizeof(numbers));
 }
