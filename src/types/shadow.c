@@ -105,11 +105,13 @@ seal_stored(const Shadow *shadow, Oid plain_type, Datum plain)
 static ExprState *
 prepare_expression(const Shadow *shadow, EState *estate)
 {
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	ParseState *pstate = make_parsestate(NULL);
 	Oid plain_type = cims_plain_oid(shadow->type);
 	RawStmt *raw = linitial_node(RawStmt, raw_parser(shadow->expression, RAW_PARSE_PLPGSQL_EXPR));
 	ResTarget *target = linitial_node(ResTarget, castNode(SelectStmt, raw->stmt)->targetList);
 	ParseNamespaceItem *item;
+	ExprState *state;
 	Node *node;
 
 	item = addRangeTableEntryForRelation(pstate, shadow->relation, AccessShareLock, NULL, false, true);
@@ -123,7 +125,9 @@ prepare_expression(const Shadow *shadow, EState *estate)
 				 errmsg("expression does not give type %s", format_type_be(plain_type))));
 	assign_expr_collations(pstate, node);
 	free_parsestate(pstate);
-	return ExecPrepareExpr((Expr *) node, estate);
+	state = ExecPrepareExpr((Expr *) node, estate);
+	MemoryContextSwitchTo(old);
+	return state;
 }
 
 /* The row editor: fills an empty shadow. */
