@@ -17,6 +17,7 @@ use Time::HiRes qw(usleep);
 
 my $cycles = $ENV{CIMS_LONG} ? 100 : 6;
 my $rows = 6000;
+my $scripts = 0;
 srand(20);
 
 my $node = cims_node('kill');
@@ -42,9 +43,9 @@ sub in_background
 {
 	my ($sql) = @_;
 	my ($out, $err) = ('', '');
-	return IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
-		'<', \$sql, '>', \$out, '2>', \$err);
+	my $file = $node->basedir . '/script_' . ++$scripts . '.sql';
+	append_to_file($file, $sql);
+	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $file ], '>', \$out, '2>', \$err);
 }
 
 # A writer: transactions that change a row of each table and the truth about it.
@@ -68,6 +69,7 @@ sub start_again
 	for my $try (1 .. 200)
 	{
 		return 1 if $node->start(fail_ok => 1);
+		$node->stop('fast', fail_ok => 1);
 		usleep(100_000);
 	}
 	return 0;
