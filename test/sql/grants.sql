@@ -3,7 +3,7 @@
 -- nobody gave it to.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
-CREATE DATABASE cims_grants;
+CREATE DATABASE cims_grants TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_grants
 \set SHOW_CONTEXT never
 CREATE EXTENSION cims;

@@ -3,7 +3,7 @@
 -- key that was taken out of use.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
-CREATE DATABASE cims_keyring;
+CREATE DATABASE cims_keyring TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_keyring
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
@@ -291,7 +291,7 @@ ROLLBACK;
 SELECT phone::text FROM customer;
 
 -- a database of the other algorithms, in the same cluster, with a keyring of its own
-CREATE DATABASE cims_keyring_sm;
+CREATE DATABASE cims_keyring_sm TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_keyring_sm
 \set SHOW_CONTEXT never
 CREATE EXTENSION cims;

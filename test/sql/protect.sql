@@ -4,7 +4,7 @@
 -- where nobody looks for it.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
-CREATE DATABASE cims_protect;
+CREATE DATABASE cims_protect TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_protect
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;

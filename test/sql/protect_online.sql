@@ -3,7 +3,7 @@
 -- loses what hangs on the column, or a row that was written meanwhile.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
-CREATE DATABASE cims_online;
+CREATE DATABASE cims_online TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_online
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;

@@ -3,7 +3,7 @@
 -- that cannot be opened.  cims.check_table names the damaged values.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
-CREATE DATABASE cims_reseal;
+CREATE DATABASE cims_reseal TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_reseal
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;

@@ -3,7 +3,7 @@
 -- data, or opens values to a role without grant.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
-CREATE DATABASE cims_unprotect;
+CREATE DATABASE cims_unprotect TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_unprotect
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
