@@ -70,6 +70,10 @@ extern struct varlena *cims_value_seal(CimsSealedType type, Datum plain, int32 c
 /* value.c: a literal in flight whose token is that of another class's normal form */
 extern struct varlena *cims_value_seal_literal(CimsSealedType type, Datum plain, CimsNormalForm form);
 
+/* literal.c */
+extern void cims_literal_remember(CimsBytes sealed, const unsigned char *nonce, CimsBytes plain);
+extern bool cims_literal_recall(const CimsSealed *sealed, unsigned char *out);
+
 /* sealed_text.c: the armored text of a value, NUL-terminated, as the current role may have it */
 extern char *cims_value_armor(struct varlena *value);
 

@@ -53,7 +53,8 @@ cims_value_open(const CimsSealed *sealed, CimsDataKey *key, Datum *plain)
 		return false;
 	buffer = palloc(VARHDRSZ + len + 1);
 	SET_VARSIZE(buffer, VARHDRSZ + len);
-	if (cims_sealer_unseal(key->sealer, sealed->header, sealed->nonce, sealed->body,
+	if (!((sealed->flags & CIMS_FLAG_LITERAL) && cims_literal_recall(sealed, (unsigned char *) VARDATA(buffer))) &&
+		cims_sealer_unseal(key->sealer, sealed->header, sealed->nonce, sealed->body,
 						   (unsigned char *) VARDATA(buffer)) != CIMS_CRYPTO_OK)
 	{
 		pfree(buffer);
@@ -194,6 +195,12 @@ seal_value(CimsSealedType type, Datum plain, const CimsClass *class, CimsNormalF
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				 errmsg("could not seal a value of class \"%s\"", class->name)));
+	if (sealed.flags & CIMS_FLAG_LITERAL)
+	{
+		CimsBytes all = {out, VARSIZE(value) - VARHDRSZ};
+
+		cims_literal_remember(all, out + header_len, bytes);
+	}
 	cims_data_key_count_sealed(key);
 	return value;
 }
