@@ -184,7 +184,8 @@ foreach my $query (
 	(my $explained = $query) =~ s/\{t\}/customer/g;
 	like(as('app', "$parallel EXPLAIN (COSTS OFF) $explained"), qr/Gather/, "parallel plan: $query");
 }
-my $forced = "SET force_parallel_mode = on; SET ROLE clerk; SELECT phone FROM customer WHERE id = 7";
+my $forced_by = $node->pg_version < 16 ? 'force_parallel_mode' : 'debug_parallel_query';
+my $forced = "SET $forced_by = on; SET ROLE clerk; SELECT phone FROM customer WHERE id = 7";
 is(as('app', $forced), '138****0007', 'a parallel worker masks for the role that SET ROLE gave');
 is(state_of('guest', "$parallel SELECT count(*) FROM customer WHERE phone <> 'x'"), '42501', 'a parallel worker refuses equality without a grant');
 my ($status, $out, $err) = $node->psql('postgres',
