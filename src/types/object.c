@@ -78,6 +78,42 @@ check_column(Form_pg_attribute column)
 				 errhint("Use a deterministic collation, or a class with normal form \"lower\".")));
 }
 
+/* Copies the first row of a catalog that a scan finds, as this command left it; NULL where there is none. */
+static HeapTuple
+copy_new_row(Oid catalog, Oid index, int n_keys, ScanKeyData *keys)
+{
+	Relation relation = table_open(catalog, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, index, true, SnapshotSelf, n_keys, keys);
+	HeapTuple row = systable_getnext(scan);
+
+	if (HeapTupleIsValid(row))
+		row = heap_copytuple(row);
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return row;
+}
+
+/* Copies the row of a catalog with an oid. */
+static HeapTuple
+copy_new_object(Oid catalog, Oid index, AttrNumber key, Oid oid)
+{
+	ScanKeyData scan_key;
+
+	ScanKeyInit(&scan_key, key, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
+	return copy_new_row(catalog, index, 1, &scan_key);
+}
+
+/* Copies the row of a catalog for a column. */
+static HeapTuple
+copy_new_column(Oid catalog, Oid index, AttrNumber relation_key, AttrNumber number_key, Oid oid, AttrNumber attnum)
+{
+	ScanKeyData scan_keys[2];
+
+	ScanKeyInit(&scan_keys[0], relation_key, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
+	ScanKeyInit(&scan_keys[1], number_key, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(attnum));
+	return copy_new_row(catalog, index, 2, scan_keys);
+}
+
 /* Checks the columns of a relation that a command made or changed: one, or all for attnum 0. */
 static void
 check_columns_of(Oid relation, AttrNumber attnum)
@@ -124,27 +160,15 @@ check_operator_class(Oid opclass)
 static void
 check_index(Oid index)
 {
-	Relation indexes = table_open(IndexRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
+	HeapTuple row = copy_new_object(IndexRelationId, IndexRelidIndexId, Anum_pg_index_indexrelid, index);
+	oidvector *classes;
+	bool isnull;
 
-	ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(index));
-	scan = systable_beginscan(indexes, IndexRelidIndexId, true, SnapshotSelf, 1, &key);
-	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		bool isnull;
-		oidvector *classes = (oidvector *) DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indclass,
-																		RelationGetDescr(indexes), &isnull));
-
-		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
-
-		for (int i = 0; !isnull && i < classes->dim1; i++)
-			if (check_operator_class(classes->values[i]))
-				cims_index_require_level(form->indrelid, form->indkey.values[i]);
-	}
-	systable_endscan(scan);
-	table_close(indexes, AccessShareLock);
+	if (!HeapTupleIsValid(row))
+		return;
+	classes = (oidvector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, row, Anum_pg_index_indclass, &isnull));
+	for (int i = 0; !isnull && i < classes->dim1; i++)
+		check_operator_class(classes->values[i]);
 }
 
 /* Tells whether an expression takes an encrypted column. */
@@ -159,78 +183,54 @@ takes_encrypted(Node *node, void *context)
 	return expression_tree_walker(node, takes_encrypted, context);
 }
 
-/* Tells whether a column is generated, as this command left it. */
+/* Tells whether a column is generated. */
 static bool
 column_is_generated(Oid relation, AttrNumber attnum)
 {
-	Relation attributes = table_open(AttributeRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple tuple;
-	bool generated = false;
+	HeapTuple row = copy_new_column(AttributeRelationId, AttributeRelidNumIndexId, Anum_pg_attribute_attrelid,
+									Anum_pg_attribute_attnum, relation, attnum);
 
-	ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
-	ScanKeyInit(&keys[1], Anum_pg_attribute_attnum, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(attnum));
-	scan = systable_beginscan(attributes, AttributeRelidNumIndexId, true, SnapshotSelf, 2, keys);
-	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		generated = ((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated != '\0';
-	systable_endscan(scan);
-	table_close(attributes, AccessShareLock);
-	return generated;
+	return HeapTupleIsValid(row) && ((Form_pg_attribute) GETSTRUCT(row))->attgenerated != '\0';
 }
 
 /* Refuses a generated column that would store what an encrypted one protects. */
 static void
 check_default(Oid relation, AttrNumber attnum)
 {
-	Relation defaults = table_open(AttrDefaultRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple tuple;
+	HeapTuple row = copy_new_column(AttrDefaultRelationId, AttrDefaultIndexId, Anum_pg_attrdef_adrelid,
+									Anum_pg_attrdef_adnum, relation, attnum);
+	Relation defaults;
+	Datum stored;
+	Node *expression;
+	bool isnull;
 
-	ScanKeyInit(&keys[0], Anum_pg_attrdef_adrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
-	ScanKeyInit(&keys[1], Anum_pg_attrdef_adnum, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(attnum));
-	scan = systable_beginscan(defaults, AttrDefaultIndexId, true, SnapshotSelf, 2, keys);
-	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		bool isnull;
-		Datum stored = heap_getattr(tuple, Anum_pg_attrdef_adbin, RelationGetDescr(defaults), &isnull);
-		Node *expression = isnull ? NULL : stringToNode(TextDatumGetCString(stored));
-
-		if (takes_encrypted(expression, NULL) && contain_mutable_functions(expression) &&
-			column_is_generated(relation, attnum))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-					 errmsg("generated column cannot be computed from an encrypted column"),
-					 errdetail("It would be computed, and stored, as one role sees it."),
-					 errhint("Compute it in a view.")));
-	}
-	systable_endscan(scan);
+	if (!HeapTupleIsValid(row))
+		return;
+	defaults = table_open(AttrDefaultRelationId, AccessShareLock);
+	stored = heap_getattr(row, Anum_pg_attrdef_adbin, RelationGetDescr(defaults), &isnull);
+	expression = isnull ? NULL : stringToNode(TextDatumGetCString(stored));
 	table_close(defaults, AccessShareLock);
+	if (takes_encrypted(expression, NULL) && contain_mutable_functions(expression) &&
+		column_is_generated(relation, attnum))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("generated column cannot be computed from an encrypted column"),
+				 errdetail("It would be computed, and stored, as one role sees it."),
+				 errhint("Compute it in a view.")));
 }
 
-/* Returns the kind of a relation that this command may have made, and whether it outlives the session. */
+/* Returns the kind of a relation that a command may have made, and whether it outlives the session. */
 static char
 relation_kind(Oid relation, bool *permanent)
 {
-	Relation classes = table_open(RelationRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
-	char kind = '\0';
+	HeapTuple row = copy_new_object(RelationRelationId, ClassOidIndexId, Anum_pg_class_oid, relation);
+	Form_pg_class form;
 
-	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
-	scan = systable_beginscan(classes, ClassOidIndexId, true, SnapshotSelf, 1, &key);
-	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
-
-		kind = form->relkind;
-		*permanent = form->relpersistence != RELPERSISTENCE_TEMP;
-	}
-	systable_endscan(scan);
-	table_close(classes, AccessShareLock);
-	return kind;
+	if (!HeapTupleIsValid(row))
+		return '\0';
+	form = (Form_pg_class) GETSTRUCT(row);
+	*permanent = form->relpersistence != RELPERSISTENCE_TEMP;
+	return form->relkind;
 }
 
 /*
