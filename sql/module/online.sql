@@ -407,7 +407,9 @@ DECLARE
 BEGIN
 	PERFORM cims.refuse('protect', job.relation, col,
 		cims.online_obstacles(changes, cims.find_class(job.options->>'class'), job.options));
-	PERFORM cims.note_statistics_residue(changes);
+	IF job.options->>'source' = 'plain' THEN
+		PERFORM cims.note_statistics_residue(changes);
+	END IF;
 	FOREACH change IN ARRAY changes LOOP
 		commands := commands || cims.column_commands(change);
 	END LOOP;
@@ -418,7 +420,9 @@ BEGIN
 		EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', tbl, shadow);
 	END IF;
 	EXECUTE format('DROP TRIGGER %I ON %s', cims.shadow_trigger(col), tbl);
-	EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', tbl, cims.shadow_trigger(col));
+	IF job.options->>'source' = 'plain' THEN
+		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', tbl, cims.shadow_trigger(col));
+	END IF;
 	EXECUTE format('ALTER TABLE %s DROP COLUMN %I', tbl, col);
 	EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', tbl, shadow, col);
 	FOREACH command IN ARRAY commands LOOP
@@ -426,7 +430,7 @@ BEGIN
 	END LOOP;
 	PERFORM cims.put_back(steps);
 	PERFORM cims.note_residue(p, job.relation, col, 'rows from before protection stay in its pages')
-	FROM cims.table_parts(job.relation) p;
+	FROM cims.table_parts(job.relation) p WHERE job.options->>'source' = 'plain';
 END
 $$;
 COMMENT ON FUNCTION cims.online_swap(cims.maintenance_job) IS 'phase swap of cims.protect_online';
@@ -528,7 +532,7 @@ COMMENT ON PROCEDURE cims.protect_online(regclass, name, text, int, boolean, boo
 	'protects a column without a long lock, in batches with COMMIT; called again after an interruption it goes on; source: plain, or a column encrypted with pgcrypto (pgp_sym_decrypt, decrypt, decrypt_iv), with the key in the setting cims_migration.passphrase';
 
 CREATE FUNCTION cims.cancel_protect_online(tbl regclass, col name) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET client_min_messages = warning
 AS $$
 BEGIN
 	PERFORM cims.require_owner(tbl);
