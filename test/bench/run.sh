@@ -18,6 +18,7 @@ rows=${1:-1000000}
 rounds=${CIMS_BENCH_ROUNDS:-5}
 seconds=${CIMS_BENCH_SECONDS:-5}
 clients=${CIMS_BENCH_CLIENTS:-2}
+durable_clients=8
 sample=$((rows / 100))
 socket=$workshop/bench.socket
 case $rows in *[!0-9]* | '') die "the number of rows is \"$rows\"; usage: sh test/bench/run.sh [ROWS]" ;; esac
@@ -48,24 +49,38 @@ time_sql()
 	as_role app -c "${5:-SELECT}" -c "INSERT INTO sample SELECT '$1', '$2', $3, ${6:-elapsed}(\$statement\$$4\$statement\$)" >/dev/null
 }
 
-# Run a pgbench script and print its transactions a second.
+# Run a pgbench script and print its transactions a second: tps_of FILE CLIENTS SYNCHRONOUS_COMMIT
 tps_of()
 {
-	pgbench -n -M prepared -h "$socket" -U app -c "$clients" -j 1 -T "$seconds" -f "$1" bench 2>&1 |
+	PGOPTIONS="-c synchronous_commit=$3" pgbench -n -M prepared -h "$socket" -U app -c "$2" -j 1 -T "$seconds" -f "$1" bench 2>&1 |
 		sed -n 's/^tps = \([0-9.]*\).*/\1/p'
 }
 
 # Run the scripts of a variant and of plain text at the same time, so that both
-# get the same share of the same machine, and note both: time_tps WORK VARIANT ROUND
+# get the same share of the same machine, and note both: time_tps WORK VARIANT ROUND.
+# Nothing waits for the disk: what is compared is the work of the processor.
 time_tps()
 {
-	tps_of "$workshop/$1.text.pgbench" >"$workshop/tps.text" &
-	ours=$(tps_of "$workshop/$1.$2.pgbench")
+	tps_of "$workshop/$1.text.pgbench" "$clients" off >"$workshop/tps.text" &
+	ours=$(tps_of "$workshop/$1.$2.pgbench" "$clients" off)
 	wait $!
 	theirs=$(cat "$workshop/tps.text")
 	[ -n "$ours" ] && [ -n "$theirs" ] || die "pgbench failed: $1, $2"
 	note "$1" "$2" "$3" "$ours"
 	note "$1" "text beside $2" "$3" "$theirs"
+}
+
+# Run them one after the other, each commit waiting for the disk as PostgreSQL is
+# set when it is installed: side by side, one would flush the other's commits.
+time_durable_tps()
+{
+	for variant in $(in_turn "$3" text "$2")
+	do
+		value=$(tps_of "$workshop/$1.$variant.pgbench" "$durable_clients" on)
+		[ -n "$value" ] || die "pgbench failed: $1, $variant"
+		[ "$variant" != text ] || variant="text beside $2"
+		note "$1 durable" "$variant" "$3" "$value"
+	done
 }
 
 # Write a pgbench script: script NAME "SQL", where :id and :phone belong to one row.
@@ -135,6 +150,11 @@ measure_bulk()
 
 measure_tps()
 {
+	for work in insert update
+	do
+		time_durable_tps $work cims "$1"
+		time_durable_tps $work aes "$1"
+	done
 	for work in find "find typed" insert update
 	do
 		for variant in $(in_turn "$1" cims aes pgp)
@@ -201,7 +221,6 @@ shared_buffers = '${CIMS_BENCH_BUFFERS:-3GB}'
 work_mem = '256MB'
 max_wal_size = '32GB'
 checkpoint_timeout = '1d'
-fsync = off
 autovacuum = off
 jit = off
 max_parallel_workers_per_gather = 0
@@ -261,7 +280,7 @@ cat <<C
 PostgreSQL $("$pg_config" --version | cut -d' ' -f2), $(openssl version | cut -d' ' -f1-2), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), Linux $(uname -r);
 $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo) of memory;
 load average at the end $(cut -d' ' -f1-3 /proc/loadavg). $rows rows ($sample for pgp_sym_encrypt); medians of $rounds rounds;
-bulk work and patterns: processor time of the backend; TPS: two pgbench at the same time, one on text and one on the variant, $clients clients each, prepared statements, $seconds s a run; everything in shared_buffers, fsync off, no parallel query, no JIT.
+bulk work and patterns: processor time of the backend; TPS: two pgbench at the same time, one on text and one on the variant, $clients clients each, synchronous_commit off, prepared statements, $seconds s a run; rows that say "durable": one after the other, $durable_clients clients, each commit flushed to the disk; everything in shared_buffers, no parallel query, no JIT.
 
 C
 as_role app -v rows="$rows" -v sample="$sample" -f test/bench/report.sql
@@ -285,7 +304,8 @@ UPDATE    $(tail -n 1 "$workshop/update.cims.pgbench")
 LIKE      SELECT count(*) FROM like_X WHERE email LIKE p         -- p of: $(set -f; echo $emails)
           SELECT count(*) FROM like_X WHERE address LIKE p       -- p of: $(set -f; echo $addresses)
 mask      SELECT max(length(cims.mask(phone, 'phone'))) FROM source  -- over max(length(phone))
-pgbench   pgbench -n -M prepared -c $clients -j 1 -T $seconds          -- of X and of text at the same time
+pgbench   pgbench -n -M prepared -c $clients -j 1 -T $seconds          -- of X and of text at the same time, synchronous_commit off
+          pgbench -n -M prepared -c $durable_clients -j 1 -T $seconds          -- durable: X and text in turn, synchronous_commit on
 \`\`\`
 C
 stop_cluster bench
