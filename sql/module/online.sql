@@ -162,7 +162,7 @@ CREATE FUNCTION cims.online_changes(tbl regclass, col name, options jsonb) RETUR
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT cims.planned_changes(tbl, col, CASE options->>'source' WHEN 'plain' THEN cims.protection_types(options->>'class')
-		ELSE jsonb_build_object('bytea'::regtype::oid, format('%s(%I)', options->>'target', options->>'class')) END)
+		ELSE jsonb_build_object('bytea'::regtype::oid, format('%s(%I)', (options->>'target')::regtype, options->>'class')) END)
 $$;
 COMMENT ON FUNCTION cims.online_changes(regclass, name, jsonb) IS 'the change that an online job works towards';
 
