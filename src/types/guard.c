@@ -175,8 +175,10 @@ check_join(Plan *plan)
 
 /* Checks what one node compares beside its target list and filter. */
 static void
-check_node(Plan *plan)
+check_node(PlanState *state)
 {
+	Plan *plan = state->plan;
+
 	switch (nodeTag(plan))
 	{
 		case T_IndexScan:
@@ -201,6 +203,9 @@ check_node(Plan *plan)
 			break;
 		case T_ModifyTable:
 			check_expression(((ModifyTable *) plan)->onConflictWhere, NULL);
+			if (((ModifyTable *) plan)->onConflictAction != ONCONFLICT_NONE)
+				cims_index_check_conflicts(castNode(ModifyTableState, state)->resultRelInfo->ri_RelationDesc,
+										   ((ModifyTable *) plan)->arbiterIndexes);
 			break;
 		case T_Agg:
 			check_columns(outerPlan(plan)->targetlist, ((Agg *) plan)->numCols, ((Agg *) plan)->grpColIdx);
@@ -232,7 +237,7 @@ check_plan(PlanState *state, void *context)
 {
 	check_expression((Node *) state->plan->targetlist, NULL);
 	check_expression((Node *) state->plan->qual, NULL);
-	check_node(state->plan);
+	check_node(state);
 	return planstate_tree_walker(state, check_plan, context);
 }
 

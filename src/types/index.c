@@ -15,12 +15,14 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_opfamily.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/plancat.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "types/types.h"
@@ -124,6 +126,43 @@ cims_index_require_level(Oid relation, AttrNumber attnum)
 				 errdetail("It may hold values of every class, and an index compares them."),
 				 errhint("Name a class as the column's type modifier, as in cims.enc_text(phone).")));
 	cims_require_level(class_id, CIMS_LEVEL_SEARCH);
+}
+
+/* Tells whether an index is among those that ON CONFLICT looks into: those that it names, or all that may conflict. */
+static bool
+is_arbiter(Oid index, Form_pg_index form, List *arbiters)
+{
+	return arbiters != NIL ? list_member_oid(arbiters, index) : form->indisunique || form->indisexclusion;
+}
+
+/*
+ * Requires "search" on what ON CONFLICT looks for: a look into the index may
+ * compare with neighbours of the new value, and would raise by chance.
+ */
+void
+cims_index_check_conflicts(Relation relation, List *arbiters)
+{
+	ListCell *cell;
+
+	foreach (cell, RelationGetIndexList(relation))
+	{
+		HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
+		Form_pg_index form;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		form = (Form_pg_index) GETSTRUCT(tuple);
+		for (int i = 0; is_arbiter(lfirst_oid(cell), form, arbiters) && i < form->indnkeyatts; i++)
+		{
+			AttrNumber attnum = form->indkey.values[i];
+			bool encrypted = attnum > 0 && cims_type_of_oid(getBaseType(get_atttype(RelationGetRelid(relation), attnum))) != 0;
+			int32 class_id = encrypted ? class_of_column(RelationGetRelid(relation), attnum) : 0;
+
+			if (class_id != 0)
+				cims_require_search(class_id);
+		}
+		ReleaseSysCache(tuple);
+	}
 }
 
 /* Installs the hook. */

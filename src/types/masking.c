@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "types/types.h"
@@ -75,6 +76,28 @@ cims_masked_plain(CimsSealedType type, Datum plain, const CimsClass *class, Datu
 	return false;
 }
 
+/* Prints a plaintext for its mask: dates in ISO 8601, whatever the session's style. */
+static char *
+text_for_mask(CimsSealedType type, Datum plain)
+{
+	int style = DateStyle;
+	char *text;
+
+	if (type != CIMS_TYPE_DATE && type != CIMS_TYPE_TIMESTAMPTZ)
+		return cims_plain_output(type, plain);
+	PG_TRY();
+	{
+		DateStyle = USE_ISO_DATES;
+		text = cims_plain_output(type, plain);
+	}
+	PG_FINALLY();
+	{
+		DateStyle = style;
+	}
+	PG_END_TRY();
+	return text;
+}
+
 /* Gives the masked form of a plaintext as text. */
 char *
 cims_masked_text(CimsSealedType type, Datum plain, const CimsClass *class)
@@ -84,18 +107,18 @@ cims_masked_text(CimsSealedType type, Datum plain, const CimsClass *class)
 
 	if (cims_masked_plain(type, plain, class, &masked))
 		return cims_plain_output(type, masked);
-	text = cims_plain_output(type, plain);
+	text = text_for_mask(type, plain);
 	return mask_text(text, strlen(text), class);
 }
 
-/* Raises that a mask was to be stored. */
+/* Raises that a mask was to be stored; a literal has no class yet. */
 static void
 stored_mask_error(const CimsClass *class)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("masked value cannot be stored in class \"%s\"", class->name),
-			 errdetail("The role does not see whole values of this class; storing a mask would destroy the value behind it."),
+			 class->id == cims_class_default_id() ? errmsg("masked value cannot be stored") : errmsg("masked value cannot be stored in class \"%s\"", class->name),
+			 errdetail("The role does not see whole values; storing a mask would destroy the value behind it."),
 			 errhint("Leave the column out of the statement, or write a whole value.")));
 }
 
@@ -110,6 +133,8 @@ cims_refuse_stored_mask(CimsSealedType type, Datum plain, const CimsClass *class
 	Datum masked;
 	bool is_mask = false;
 
+	if (cims_class_level(class->id) == CIMS_LEVEL_REVEAL || cims_altering_table())
+		return;
 	if (type == CIMS_TYPE_TEXT)
 	{
 		text *value = DatumGetTextPP(plain);
@@ -120,7 +145,7 @@ cims_refuse_stored_mask(CimsSealedType type, Datum plain, const CimsClass *class
 	else if (type == CIMS_TYPE_JSONB || type == CIMS_TYPE_BYTEA)
 		is_mask = cims_masked_plain(type, plain, class, &masked) &&
 				  cims_plain_compare(type, plain, masked, InvalidOid) == 0;
-	if (is_mask && cims_class_level(class->id) != CIMS_LEVEL_REVEAL && !cims_altering_table())
+	if (is_mask)
 		stored_mask_error(class);
 }
 

@@ -31,10 +31,16 @@ order_values(struct varlena *a, struct varlena *b, Oid collation)
 	MemoryContext caller = cims_scratch_enter();
 	CimsSealed left, right;
 	CimsNormalForm form;
-	Datum left_plain = reveal_for_order(a, &left, &form);
-	Datum right_plain = reveal_for_order(b, &right, &form);
-	int order = cims_plain_compare(left.type, left_plain, right_plain, collation);
+	Datum left_plain, right_plain;
+	int order;
 
+	cims_value_parse(b, &right);
+	/* a column's class says more to a reader of the message than that of a literal */
+	if (right.class_id != cims_class_default_id())
+		cims_require_level(right.class_id, CIMS_LEVEL_REVEAL);
+	left_plain = reveal_for_order(a, &left, &form);
+	right_plain = reveal_for_order(b, &right, &form);
+	order = cims_plain_compare(left.type, left_plain, right_plain, collation);
 	cims_scratch_leave(caller);
 	return order;
 }

@@ -211,9 +211,14 @@ class_to_seal(int32 class_id)
 {
 	const CimsClass *class = cims_class_find(class_id);
 
+	if (unlikely(class == NULL && !cims_keyring_initialised()))
+		cims_keyring_error(CIMS_KEYS_NOT_INITIALISED, class_id, 0);
 	if (unlikely(class == NULL))
-		cims_keyring_error(cims_keyring_initialised() ? CIMS_KEYS_NO_VERSION : CIMS_KEYS_NOT_INITIALISED,
-						   class_id, 0);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("class %d does not exist", class_id),
+				 errdetail("It stands as the type modifier of the column; the number is that of a name which no class has."),
+				 errhint("Make the class by cims.create_class, or give the column another one by ALTER TABLE.")));
 	return *class;
 }
 
