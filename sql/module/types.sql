@@ -205,7 +205,7 @@ BEGIN
 			CREATE OPERATOR CLASS cims.%1$s_order_ops FOR TYPE cims.%1$s USING btree FAMILY cims.%1$s_order_ops AS
 				OPERATOR 1 pg_catalog.<, OPERATOR 2 pg_catalog.<=, OPERATOR 3 pg_catalog.=,
 				OPERATOR 4 pg_catalog.>=, OPERATOR 5 pg_catalog.>,
-				FUNCTION 1 cims.cmp(cims.%1$s, cims.%1$s), FUNCTION 2 cims.order_sortsupport(internal);
+				FUNCTION 1 cims.cmp(cims.%1$s, cims.%1$s), FUNCTION 2 cims.order_sortsupport(internal), FUNCTION 5 cims.index_options(internal);
 			CREATE OPERATOR CLASS cims.%1$s_display_ops FOR TYPE cims.%1$s USING btree FAMILY cims.%1$s_display_ops AS
 				OPERATOR 1 pg_catalog.@<#, OPERATOR 2 pg_catalog.@<=#, OPERATOR 3 pg_catalog.=,
 				OPERATOR 4 pg_catalog.@>=#, OPERATOR 5 pg_catalog.@>#,

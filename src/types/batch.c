@@ -27,6 +27,7 @@
 #include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
@@ -189,10 +190,19 @@ run_batch(CimsBatch *batch)
 	CommandCounterIncrement();
 }
 
-/* Runs a batch. */
+/*
+ * Runs a batch as the table's owner, as REINDEX does: functions of the owner's
+ * in indexes and constraints must not run with the rights of who maintains.
+ */
 void
 cims_batch_run(CimsBatch *batch)
 {
+	Oid user;
+	int context;
+	int settings = NewGUCNestLevel();
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(batch->relation->rd_rel->relowner, context | SECURITY_RESTRICTED_OPERATION);
 	running++;
 	PG_TRY();
 	{
@@ -201,8 +211,10 @@ cims_batch_run(CimsBatch *batch)
 	PG_FINALLY();
 	{
 		running--;
+		SetUserIdAndSecContext(user, context);
 	}
 	PG_END_TRY();
+	AtEOXact_GUC(false, settings);
 }
 
 /* Gives (next tid or NULL, changed, skipped, unreadable), and closes the relation. */

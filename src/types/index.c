@@ -4,7 +4,8 @@
  *
  * An index compares for whoever writes to its table, without a level.  So who
  * makes one needs "search" on the class, else a UNIQUE constraint of a
- * temporary table would tell whether a guess equals a value.  Superusers and
+ * temporary table would tell whether a guess equals a value; and "reveal" for
+ * one in plaintext order.  Superusers and
  * roles with BYPASSRLS get tokens anyway, and need nothing.
  *
  * A b-tree gives its order away without calling any function.  The planner is
@@ -113,7 +114,7 @@ cims_index_take_notice(bool begin)
 
 /* Requires of who makes an index what its comparisons would tell. */
 void
-cims_index_require_level(Oid relation, AttrNumber attnum)
+cims_index_require_level(Oid relation, AttrNumber attnum, Oid family)
 {
 	int32 class_id = attnum != 0 ? class_of_column(relation, attnum) : 0;
 
@@ -125,7 +126,7 @@ cims_index_require_level(Oid relation, AttrNumber attnum)
 				 errmsg("permission denied to index a column of an encrypted type that has no class"),
 				 errdetail("It may hold values of every class, and an index compares them."),
 				 errhint("Name a class as the column's type modifier, as in cims.enc_text(phone).")));
-	cims_require_level(class_id, CIMS_LEVEL_SEARCH);
+	cims_require_level(class_id, is_order_family(family) ? CIMS_LEVEL_REVEAL : CIMS_LEVEL_SEARCH);
 }
 
 /* Tells whether an index is among those that ON CONFLICT looks into: those that it names, or all that may conflict. */

@@ -133,27 +133,27 @@ check_columns_of(Oid relation, AttrNumber attnum)
 	table_close(attributes, AccessShareLock);
 }
 
-/* Refuses an operator class that no index can keep; tells whether it is of an encrypted type. */
-static bool
+/* Refuses an operator class that no index can keep; returns the family of one of an encrypted type, else InvalidOid. */
+static Oid
 check_operator_class(Oid opclass)
 {
 	HeapTuple tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
 	Form_pg_opclass form;
 
-	bool encrypted;
+	Oid family;
 
 	if (!HeapTupleIsValid(tuple))
-		return false;
+		return InvalidOid;
 	form = (Form_pg_opclass) GETSTRUCT(tuple);
-	encrypted = cims_type_of_oid(form->opcintype) != 0;
-	if (encrypted && strstr(NameStr(form->opcname), "_display_ops") != NULL)
+	family = cims_type_of_oid(form->opcintype) != 0 ? form->opcfamily : InvalidOid;
+	if (OidIsValid(family) && strstr(NameStr(form->opcname), "_display_ops") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("operator class \"%s\" cannot be used for an index", NameStr(form->opcname)),
 				 errdetail("It orders values by what each role sees."),
 				 errhint("Use the default class for equality, or the \"order\" class for ranges.")));
 	ReleaseSysCache(tuple);
-	return encrypted;
+	return family;
 }
 
 /* Checks the operator classes of an index that a command made. */
@@ -161,14 +161,21 @@ static void
 check_index(Oid index)
 {
 	HeapTuple row = copy_new_object(IndexRelationId, IndexRelidIndexId, Anum_pg_index_indexrelid, index);
+	Form_pg_index form;
 	oidvector *classes;
 	bool isnull;
 
 	if (!HeapTupleIsValid(row))
 		return;
+	form = (Form_pg_index) GETSTRUCT(row);
 	classes = (oidvector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, row, Anum_pg_index_indclass, &isnull));
 	for (int i = 0; !isnull && i < classes->dim1; i++)
-		check_operator_class(classes->values[i]);
+	{
+		Oid family = check_operator_class(classes->values[i]);
+
+		if (OidIsValid(family))
+			cims_index_require_level(form->indrelid, form->indkey.values[i], family);
+	}
 }
 
 /* Tells whether an expression takes an encrypted column. */

@@ -13,12 +13,19 @@
 
 #include "types/types.h"
 
+/* Tells whether an index compares the rows that a batch of maintenance moves; nothing of a user's calls so. */
+static bool
+is_maintained(FunctionCallInfo fcinfo)
+{
+	return cims_batch_is_running() && fcinfo->flinfo != NULL && has_fn_opclass_options(fcinfo->flinfo);
+}
+
 /* Reveals a value for comparison, in its normal form, if the role may. */
 static Datum
-reveal_for_order(struct varlena *value, CimsSealed *sealed, CimsNormalForm *form)
+reveal_for_order(struct varlena *value, CimsSealed *sealed, CimsNormalForm *form, bool maintained)
 {
 	cims_value_parse(value, sealed);
-	if (!cims_batch_is_running())
+	if (!maintained)
 		cims_require_level(sealed->class_id, CIMS_LEVEL_REVEAL);
 	*form = cims_class_normal_form(sealed->class_id);
 	return cims_plain_fold(sealed->type, cims_value_reveal(value), *form);
@@ -26,7 +33,7 @@ reveal_for_order(struct varlena *value, CimsSealed *sealed, CimsNormalForm *form
 
 /* Compares two values. */
 static int
-order_values(struct varlena *a, struct varlena *b, Oid collation)
+order_values(struct varlena *a, struct varlena *b, Oid collation, bool maintained)
 {
 	MemoryContext caller = cims_scratch_enter();
 	CimsSealed left, right;
@@ -36,10 +43,10 @@ order_values(struct varlena *a, struct varlena *b, Oid collation)
 
 	cims_value_parse(b, &right);
 	/* a column's class says more to a reader of the message than that of a literal */
-	if (right.class_id != cims_class_default_id())
+	if (!maintained && right.class_id != cims_class_default_id())
 		cims_require_level(right.class_id, CIMS_LEVEL_REVEAL);
-	left_plain = reveal_for_order(a, &left, &form);
-	right_plain = reveal_for_order(b, &right, &form);
+	left_plain = reveal_for_order(a, &left, &form, maintained);
+	right_plain = reveal_for_order(b, &right, &form, maintained);
 	order = cims_plain_compare(left.type, left_plain, right_plain, collation);
 	cims_scratch_leave(caller);
 	return order;
@@ -52,7 +59,7 @@ order_with_plain(struct varlena *value, CimsSealedType type, Datum plain, Oid co
 	MemoryContext caller = cims_scratch_enter();
 	CimsSealed sealed;
 	CimsNormalForm form;
-	Datum revealed = reveal_for_order(value, &sealed, &form);
+	Datum revealed = reveal_for_order(value, &sealed, &form, false);
 	int order = cims_plain_compare(type, revealed, cims_plain_fold(type, plain, form), collation);
 
 	cims_scratch_leave(caller);
@@ -65,7 +72,7 @@ order_with_plain(struct varlena *value, CimsSealedType type, Datum plain, Oid co
 	Datum cims_enc_##suffix(PG_FUNCTION_ARGS) \
 	{ \
 		int order = order_values(PG_GETARG_VARLENA_PP(0), PG_GETARG_VARLENA_PP(1), \
-								 PG_GET_COLLATION()); \
+								 PG_GET_COLLATION(), is_maintained(fcinfo)); \
 		result(order test); \
 	}
 
@@ -117,7 +124,7 @@ cims_enc_larger(PG_FUNCTION_ARGS)
 	struct varlena *a = PG_GETARG_VARLENA_PP(0);
 	struct varlena *b = PG_GETARG_VARLENA_PP(1);
 
-	PG_RETURN_POINTER(order_values(a, b, PG_GET_COLLATION()) > 0 ? a : b);
+	PG_RETURN_POINTER(order_values(a, b, PG_GET_COLLATION(), false) > 0 ? a : b);
 }
 
 /* Transition function of min; of equals the second, as the plain types do. */
@@ -127,7 +134,7 @@ cims_enc_smaller(PG_FUNCTION_ARGS)
 	struct varlena *a = PG_GETARG_VARLENA_PP(0);
 	struct varlena *b = PG_GETARG_VARLENA_PP(1);
 
-	PG_RETURN_POINTER(order_values(a, b, PG_GET_COLLATION()) < 0 ? a : b);
+	PG_RETURN_POINTER(order_values(a, b, PG_GET_COLLATION(), false) < 0 ? a : b);
 }
 
 /* Picks the last (direction 1) or the first (-1) in plaintext order from an array; NULLs do not count. */
@@ -148,7 +155,7 @@ pick_extreme(FunctionCallInfo fcinfo, int direction)
 		if (nulls[i])
 			continue;
 		element = PG_DETOAST_DATUM_PACKED(elements[i]);
-		if (best == NULL || direction * order_values(element, best, PG_GET_COLLATION()) > 0)
+		if (best == NULL || direction * order_values(element, best, PG_GET_COLLATION(), false) > 0)
 			best = element;
 	}
 	if (best == NULL)

@@ -107,9 +107,9 @@ extern bool cims_foreign_key_starts(QueryDesc *query); /* a query that starts is
 
 /* index.c: installs the hook that hides indexes whose order a role may not see */
 extern void cims_index_init(void);
-extern bool cims_index_take_notice(bool begin);                            /* the plan just made depends on the role */
-extern void cims_index_check_conflicts(Relation relation, List *arbiters); /* of who inserts with ON CONFLICT */
-extern void cims_index_require_level(Oid relation, AttrNumber attnum);     /* of who makes an index on a column */
+extern bool cims_index_take_notice(bool begin);                                    /* the plan just made depends on the role */
+extern void cims_index_check_conflicts(Relation relation, List *arbiters);         /* of who inserts with ON CONFLICT */
+extern void cims_index_require_level(Oid relation, AttrNumber attnum, Oid family); /* of who makes an index on a column */
 
 /* masking.c: the masked form of a plaintext: as text; as a Datum of the plain type, false where there is none */
 extern char *cims_masked_text(CimsSealedType type, Datum plain, const CimsClass *class);
