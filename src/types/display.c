@@ -7,18 +7,20 @@
  * what is seen sealed, so that no order tells which values are equal.  Queries are
  * brought to it by rewrite.c.
  *
- * Sorting opens each value once: the abbreviated key is a pointer to what was
- * opened, and the comparison of two such keys is exact.  Equal values share one
- * pointer, as DISTINCT in aggregates takes different keys for different values.  The keys may take
- * MEMORY_LIMIT beyond work_mem; past it abbreviation is given up and values
- * are opened at each comparison.  The plaintext order of an index is built the
- * same way, by roles that reveal.
+ * Sorting opens each value once and keeps what it saw in a table by token, up to
+ * MEMORY_LIMIT; past it values that are not there are opened at each comparison.
+ * The abbreviated key is a pointer into the table, or 0 where there was no room,
+ * which leaves the decision to the full comparison.  The table never forgets and,
+ * once full, takes no more: equal values have equal keys, as DISTINCT in
+ * aggregates requires.  The plaintext order of an index is built the same way, by
+ * roles that reveal.
  */
 #include "postgres.h"
 
 #include "catalog/pg_collation.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/sortsupport.h"
@@ -40,10 +42,18 @@ typedef struct SeenValue
 typedef struct DisplaySort
 {
 	Oid collation;
-	Size limit;
-	bool reveals; /* plaintext order, which takes "reveal", not what the role sees */
-	HTAB *seen;   /* opened values, by token */
+	bool reveals;          /* plaintext order, which takes "reveal", not what the role sees */
+	MemoryContext context; /* of what follows */
+	HTAB *seen;            /* opened values, by token */
+	bool full;             /* the table has reached its limit */
 } DisplaySort;
+
+/* Tells whether the plain type of an encrypted one is passed by value. */
+static bool
+is_by_value(CimsSealedType type)
+{
+	return type == CIMS_TYPE_DATE || type == CIMS_TYPE_TIMESTAMPTZ;
+}
 
 /* Notes level and token of a value, all that is known before it is opened. */
 static void
@@ -153,83 +163,107 @@ CIMS_DISPLAY_FUNCTION(le, PG_RETURN_BOOL, <= 0)
 CIMS_DISPLAY_FUNCTION(ge, PG_RETURN_BOOL, >= 0)
 CIMS_DISPLAY_FUNCTION(gt, PG_RETURN_BOOL, > 0)
 
+/* Keeps what was seen of a value in the table of a sort, if there is room; the caller is in the scratch context. */
+static SeenValue *
+keep_seen_value(DisplaySort *sort, const SeenValue *opened)
+{
+	MemoryContext scratch;
+	SeenValue *kept;
+
+	if (sort->full || MemoryContextMemAllocated(sort->context, true) > MEMORY_LIMIT)
+	{
+		sort->full = true;
+		return NULL;
+	}
+	scratch = MemoryContextSwitchTo(sort->context);
+	kept = hash_search(sort->seen, opened->token, HASH_ENTER, NULL);
+	*kept = *opened;
+	if (opened->level == CIMS_LEVEL_NONE)
+		kept->seen = (Datum) 0;
+	else if (opened->level == CIMS_LEVEL_MASK || !is_by_value(opened->type))
+		kept->seen = datumCopy(opened->seen, false, -1);
+	MemoryContextSwitchTo(scratch);
+	return kept;
+}
+
+/* Finds what the role sees of a value in the table of a sort, else opens it into room; in the scratch context. */
+static const SeenValue *
+find_seen_value(DisplaySort *sort, Datum original, SeenValue *room)
+{
+	struct varlena *value = PG_DETOAST_DATUM_PACKED(original);
+	CimsSealed sealed;
+	SeenValue *kept;
+
+	look_at_value(value, sort->reveals, &sealed, room);
+	kept = hash_search(sort->seen, room->token, HASH_FIND, NULL);
+	if (kept != NULL)
+		return kept;
+	open_seen_value(value, &sealed, room);
+	kept = keep_seen_value(sort, room);
+	return kept != NULL ? kept : room;
+}
+
 /* Full comparison of two sealed values in a sort. */
 static int
 sort_full_compare(Datum a, Datum b, SortSupport ssup)
 {
 	DisplaySort *sort = (DisplaySort *) ssup->ssup_extra;
+	MemoryContext caller = cims_scratch_enter();
+	SeenValue left, right;
+	int order = compare_seen(find_seen_value(sort, a, &left), find_seen_value(sort, b, &right), sort->collation);
 
-	return compare_values(PG_DETOAST_DATUM_PACKED(a), PG_DETOAST_DATUM_PACKED(b), sort->reveals, sort->collation);
+	cims_scratch_leave(caller);
+	return order;
 }
 
-/* Exact comparison of two opened values in a sort. */
+/* Comparison of two abbreviated keys in a sort: exact where both values are in the table. */
 static int
 sort_opened_compare(Datum a, Datum b, SortSupport ssup)
 {
 	DisplaySort *sort = (DisplaySort *) ssup->ssup_extra;
 
+	if (a == (Datum) 0 || b == (Datum) 0)
+		return 0;
 	return compare_seen((SeenValue *) DatumGetPointer(a), (SeenValue *) DatumGetPointer(b), sort->collation);
 }
 
-/* Opens a value once for a whole sort. */
+/* Makes the abbreviated key of a value. */
 static Datum
 sort_open(Datum original, SortSupport ssup)
 {
 	DisplaySort *sort = (DisplaySort *) ssup->ssup_extra;
-	struct varlena *value = PG_DETOAST_DATUM_PACKED(original);
-	MemoryContext caller;
-	CimsSealed sealed;
-	SeenValue looked, *seen;
-	bool found;
+	MemoryContext caller = cims_scratch_enter();
+	SeenValue room;
+	const SeenValue *seen = find_seen_value(sort, original, &room);
 
-	look_at_value(value, sort->reveals, &sealed, &looked);
-	seen = hash_search(sort->seen, looked.token, HASH_ENTER, &found);
-	if (!found)
-	{
-		*seen = looked;
-		caller = MemoryContextSwitchTo(ssup->ssup_cxt);
-		open_seen_value(value, &sealed, seen);
-		MemoryContextSwitchTo(caller);
-	}
-	return PointerGetDatum(seen);
+	cims_scratch_leave(caller);
+	return seen == &room ? (Datum) 0 : PointerGetDatum(seen);
 }
 
-/* Makes the table of a sort's opened values. */
-static HTAB *
-make_seen_table(SortSupport ssup)
-{
-	HASHCTL control = {0};
-
-	control.keysize = CIMS_TOKEN_LEN;
-	control.entrysize = sizeof(SeenValue);
-	control.hcxt = ssup->ssup_cxt;
-	return hash_create("cims values of a sort", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-/* Gives up opened keys where they take too much memory. */
+/* Keeps to abbreviated keys: they cost no more than full comparisons do. */
 static bool
 sort_abort(int n_tuples, SortSupport ssup)
 {
-	DisplaySort *sort = (DisplaySort *) ssup->ssup_extra;
-
-	return MemoryContextMemAllocated(ssup->ssup_cxt, true) > sort->limit;
+	return false;
 }
 
 /* Prepares a sort. */
 static void
 prepare_sort(SortSupport ssup, bool reveals)
 {
-	DisplaySort *sort = MemoryContextAlloc(ssup->ssup_cxt, sizeof(DisplaySort));
+	DisplaySort *sort = MemoryContextAllocZero(ssup->ssup_cxt, sizeof(DisplaySort));
+	HASHCTL control = {.keysize = CIMS_TOKEN_LEN, .entrysize = sizeof(SeenValue)};
 
 	sort->collation = ssup->ssup_collation;
-	sort->limit = MEMORY_LIMIT + (Size) work_mem * 1024;
 	sort->reveals = reveals;
+	sort->context = AllocSetContextCreate(ssup->ssup_cxt, "cims values of a sort", ALLOCSET_DEFAULT_SIZES);
+	control.hcxt = sort->context;
+	sort->seen = hash_create("cims values of a sort", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	ssup->ssup_extra = sort;
 	ssup->comparator = sort_full_compare;
 #if SIZEOF_DATUM == 8
 	if (ssup->abbreviate)
 	{
-		sort->seen = make_seen_table(ssup);
 		ssup->comparator = sort_opened_compare;
 		ssup->abbrev_converter = sort_open;
 		ssup->abbrev_abort = sort_abort;
