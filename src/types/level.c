@@ -43,6 +43,7 @@ cims_types_init(void)
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	cims_result_init();
 	cims_rewrite_init();
+	cims_inline_init();
 	cims_guard_init();
 	cims_foreign_key_init();
 	cims_index_init();

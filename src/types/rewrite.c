@@ -11,18 +11,16 @@
  * token operators, so that view definitions print and dump as they were typed.
  *
  * A query function that the planner inlines is parsed while it plans: a
- * post-parse hook, at work only then, rewrites that one.  One with a parsed
- * body (BEGIN ATOMIC) is not parsed again; where such a body sorts by token,
- * it is not inlined, and so planned, and rewritten, by itself.
+ * post-parse hook, at work only then, rewrites that one.  What it cannot see is
+ * not inlined, and so planned, and rewritten, by itself: parsed bodies (BEGIN
+ * ATOMIC, RETURN) that need it, views in query functions, GREATEST and LEAST.
  */
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "catalog/pg_language.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -51,8 +49,6 @@ typedef struct OperatorPair
 
 static planner_hook_type next_planner = NULL;
 static post_parse_analyze_hook_type next_post_parse_analyze = NULL;
-
-static needs_fmgr_hook_type next_needs_fmgr_hook = NULL;
 
 /* Above 0 while a query is planned; set and restored by plan_query. */
 static int planner_depth = 0;
@@ -101,6 +97,23 @@ look_up_pairs(const CimsTypeOids *oids)
 		pair[1].token = find_operator("#>#", oids->enc[type]);
 		pair[1].display = find_operator("@>#", oids->enc[type]);
 	}
+}
+
+/* Tells whether an operator sorts by token, and the planner hook would replace it. */
+bool
+cims_rewrite_sorts_by_token(Oid sortop)
+{
+	for (int i = 0; OidIsValid(sortop) && i < lengthof(pairs); i++)
+		if (pairs[i].token == sortop)
+			return true;
+	return false;
+}
+
+/* Tells whether a query is being planned. */
+bool
+cims_rewrite_is_planning(void)
+{
+	return planner_depth > 0;
 }
 
 /* Replaces a token operator by its display operator. */
@@ -173,9 +186,9 @@ literal_argument(Oid opno, List *args, int32 *class_id)
 	return -1;
 }
 
-/* Notes in a walk that an expression has to change. */
-static bool
-expression_needs_mutation(Node *node)
+/* Tells whether the planner hook would change an expression, looking at it alone. */
+bool
+cims_rewrite_changes(Node *node)
 {
 	int32 class_id;
 
@@ -223,7 +236,7 @@ rewrite_walker(Node *node, RewriteContext *context)
 		rewrite_clauses(((Aggref *) node)->aggorder);
 		rewrite_clauses(((Aggref *) node)->aggdistinct);
 	}
-	if (!context->needs_mutation && expression_needs_mutation(node))
+	if (!context->needs_mutation && cims_rewrite_changes(node))
 		context->needs_mutation = true;
 	return expression_tree_walker(node, rewrite_walker, context);
 }
@@ -376,50 +389,10 @@ analyze_query(ParseState *pstate, Query *query, JumbleState *jumble)
 	}
 }
 
-/* Tells whether the stored body of a function sorts by token. */
-static bool
-body_sorts_by_token(const char *body)
-{
-	for (int i = 0; i < lengthof(pairs); i++)
-	{
-		char *field = psprintf(":sortop %u ", pairs[i].token);
-
-		if (OidIsValid(pairs[i].token) && strstr(body, field) != NULL)
-			return true;
-	}
-	return false;
-}
-
-/* Function manager hook: keeps the planner from inlining query functions whose body sorts by token. */
-static bool
-needs_own_plan(Oid function)
-{
-	HeapTuple tuple;
-	Datum body;
-	bool isnull, needs = false;
-
-	if (next_needs_fmgr_hook != NULL && next_needs_fmgr_hook(function))
-		return true;
-	if (planner_depth == 0 || !cims_type_oids()->installed)
-		return false;
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	if (((Form_pg_proc) GETSTRUCT(tuple))->proretset && ((Form_pg_proc) GETSTRUCT(tuple))->prolang == SQLlanguageId)
-	{
-		body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isnull);
-		needs = !isnull && body_sorts_by_token(TextDatumGetCString(body));
-	}
-	ReleaseSysCache(tuple);
-	return needs;
-}
-
 /* Installs the hooks. */
 void
 cims_rewrite_init(void)
 {
-	next_needs_fmgr_hook = needs_fmgr_hook;
-	needs_fmgr_hook = needs_own_plan;
 	next_planner = planner_hook;
 	planner_hook = plan_query;
 	next_post_parse_analyze = post_parse_analyze_hook;

@@ -126,12 +126,18 @@ extern struct varlena *cims_value_from_plain(CimsSealedType type, Datum plain, i
 /* display.c: the order of what the current role sees; rewriting of queries to it */
 extern int cims_display_compare(struct varlena *a, struct varlena *b, Oid collation);
 
+/* rewrite.c, for inline.c: what the planner hook changes */
+extern bool cims_rewrite_is_planning(void);
+extern bool cims_rewrite_sorts_by_token(Oid sortop);
+extern bool cims_rewrite_changes(Node *node);
+
 /* result.c: plain types for the clients' results */
 extern void cims_result_init(void);
 extern void cims_result_rewrite(const char *source_text, Query *query);
 
 /* rewrite.c, guard.c, object.c: hooks */
 extern void cims_rewrite_init(void);
+extern void cims_inline_init(void);
 extern void cims_guard_init(void);
 extern void cims_object_init(void);
 extern bool cims_analyzing(void);      /* ANALYZE or VACUUM runs */
