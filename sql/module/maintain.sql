@@ -214,7 +214,7 @@ BEGIN
 	FOR col IN
 		SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod) AS type_name, pg_get_expr(d.adbin, d.adrelid) AS expression
 		FROM cims.column_tables(job.relation) t
-		JOIN pg_attribute a ON a.attrelid = t AND cims.plain_type(a.atttypid) IS NOT NULL AND a.attgenerated = ''
+		JOIN pg_attribute a ON a.attrelid = t AND cims.plain_type(a.atttypid)::text NOT LIKE '%[]' AND a.attgenerated = ''
 		JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		WHERE cims.is_constant(d.adbin::text)
 	LOOP

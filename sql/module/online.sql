@@ -189,6 +189,11 @@ BEGIN
 		RAISE NOTICE 'going on with phase "%"', job.phase;
 		RETURN;
 	END IF;
+	IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = tbl AND attname = cims.shadow_name(col) AND NOT attisdropped) THEN
+		RAISE EXCEPTION USING ERRCODE = 'duplicate_column',
+			MESSAGE = format('column "%s" of table "%s" exists already', cims.shadow_name(col), tbl),
+			HINT = 'If a restored dump holds what a call left unfinished, cims.cancel_protect_online clears it away.';
+	END IF;
 	changes := cims.online_changes(tbl, col, asked);
 	PERFORM cims.require_own_column(tbl, col);
 	PERFORM cims.refuse('protect', tbl, col, ARRAY(SELECT cims.column_obstacles(changes)));

@@ -9,18 +9,16 @@
 CREATE FUNCTION cims.encrypted_type(plain oid) RETURNS regtype
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE plain
-		WHEN 'text'::regtype THEN 'cims.enc_text'::regtype
-		WHEN 'varchar'::regtype THEN 'cims.enc_text'::regtype
-		WHEN 'bpchar'::regtype THEN 'cims.enc_text'::regtype
-		WHEN 'numeric'::regtype THEN 'cims.enc_numeric'::regtype
-		WHEN 'date'::regtype THEN 'cims.enc_date'::regtype
-		WHEN 'timestamptz'::regtype THEN 'cims.enc_timestamptz'::regtype
-		WHEN 'jsonb'::regtype THEN 'cims.enc_jsonb'::regtype
-		WHEN 'bytea'::regtype THEN 'cims.enc_bytea'::regtype
-	END
+	SELECT CASE e.typelem WHEN 0 THEN p.enc ELSE (SELECT typarray FROM pg_type WHERE oid = p.enc)::regtype END
+	FROM pg_type t
+	CROSS JOIN LATERAL (SELECT CASE t.typcategory WHEN 'A' THEN t.typelem ELSE 0 END) e (typelem)
+	JOIN (VALUES ('text'::regtype, 'cims.enc_text'::regtype), ('varchar', 'cims.enc_text'), ('bpchar', 'cims.enc_text'),
+		('numeric', 'cims.enc_numeric'), ('date', 'cims.enc_date'), ('timestamptz', 'cims.enc_timestamptz'),
+		('jsonb', 'cims.enc_jsonb'), ('bytea', 'cims.enc_bytea')) p (plain, enc)
+		ON p.plain = CASE e.typelem WHEN 0 THEN t.oid ELSE e.typelem END
+	WHERE t.oid = encrypted_type.plain
 $$;
-COMMENT ON FUNCTION cims.encrypted_type(oid) IS 'the encrypted type that takes the values of a plain type; NULL where there is none';
+COMMENT ON FUNCTION cims.encrypted_type(oid) IS 'the encrypted type that takes the values of a plain type, or an array of it; NULL where there is none';
 
 CREATE FUNCTION cims.plain_type(encrypted oid) RETURNS regtype
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -32,9 +30,15 @@ AS $$
 		WHEN 'cims.enc_timestamptz'::regtype THEN 'timestamptz'::regtype
 		WHEN 'cims.enc_jsonb'::regtype THEN 'jsonb'::regtype
 		WHEN 'cims.enc_bytea'::regtype THEN 'bytea'::regtype
+		WHEN 'cims.enc_text[]'::regtype THEN 'text[]'::regtype
+		WHEN 'cims.enc_numeric[]'::regtype THEN 'numeric[]'::regtype
+		WHEN 'cims.enc_date[]'::regtype THEN 'date[]'::regtype
+		WHEN 'cims.enc_timestamptz[]'::regtype THEN 'timestamptz[]'::regtype
+		WHEN 'cims.enc_jsonb[]'::regtype THEN 'jsonb[]'::regtype
+		WHEN 'cims.enc_bytea[]'::regtype THEN 'bytea[]'::regtype
 	END
 $$;
-COMMENT ON FUNCTION cims.plain_type(oid) IS 'the plain type of an encrypted type; NULL for other types';
+COMMENT ON FUNCTION cims.plain_type(oid) IS 'the plain type of an encrypted type, or of an array of it; NULL for other types';
 
 CREATE FUNCTION cims.find_column(tbl regclass, col name) RETURNS int2
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -97,8 +101,10 @@ COMMENT ON FUNCTION cims.require_own_column(regclass, name) IS 'raises for a col
 CREATE FUNCTION cims.protection_types(class text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT jsonb_object_agg(t.oid::oid, format('%s(%I)', cims.encrypted_type(t.oid), class))
-	FROM unnest(ARRAY['text', 'varchar', 'bpchar', 'numeric', 'date', 'timestamptz', 'jsonb', 'bytea']::regtype[]) t (oid)
+	SELECT jsonb_object_agg(t.oid::oid, format('%s(%I)%s', trim(TRAILING '[]' FROM cims.encrypted_type(t.oid)::text), class,
+		CASE WHEN t.oid::text LIKE '%[]' THEN '[]' ELSE '' END))
+	FROM unnest(ARRAY['text', 'varchar', 'bpchar', 'numeric', 'date', 'timestamptz', 'jsonb', 'bytea',
+		'text[]', 'varchar[]', 'bpchar[]', 'numeric[]', 'date[]', 'timestamptz[]', 'jsonb[]', 'bytea[]']::regtype[]) t (oid)
 $$;
 COMMENT ON FUNCTION cims.protection_types(text) IS 'the encrypted type of each plain type, with its class';
 
@@ -271,19 +277,19 @@ AS $$
 $$;
 COMMENT ON FUNCTION cims.limit_obstacles(cims.column_change[], cims.data_class) IS 'limits of numeric columns that the class contradicts';
 
-CREATE FUNCTION cims.refuse(what text, tbl regclass, col name, obstacles text[]) RETURNS void
+CREATE FUNCTION cims.refuse(what text, tbl regclass, col text, obstacles text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF obstacles <> '{}' THEN
 		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-			MESSAGE = format('cannot %s column "%s" of table "%s"', what, col, tbl),
+			MESSAGE = format('cannot %s column %s of table "%s"', what, format('"%s"', col), tbl),
 			DETAIL = array_to_string(obstacles, E'\n'),
 			HINT = 'Nothing was changed. Drop or alter what is listed, try again, and make again what still has a meaning.';
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION cims.refuse(text, regclass, name, text[]) IS 'raises one error that lists all obstacles, if there are any';
+COMMENT ON FUNCTION cims.refuse(text, regclass, text, text[]) IS 'raises one error that lists all obstacles, if there are any';
 
 CREATE FUNCTION cims.adopt_limits(changes cims.column_change[], class cims.data_class) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -345,33 +351,73 @@ END
 $$;
 COMMENT ON FUNCTION cims.announce_family(cims.column_change[], regclass, name) IS 'names the columns that change together with one';
 
-CREATE FUNCTION cims.protect(tbl regclass, col name, class text, pattern_index boolean DEFAULT false) RETURNS void
+CREATE FUNCTION cims.protect(tbl regclass, cols name[], classes text[], pattern_index boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	target cims.data_class := cims.find_class(class);
-	changes cims.column_change[] := cims.planned_changes(tbl, col, cims.protection_types(class));
-	obstacles text[];
+	col name;
+	class text;
+	changes cims.column_change[];
+	obstacles text[] := '{}';
+	planned cims.column_change[] := '{}';
 BEGIN
-	PERFORM cims.require_own_column(tbl, col);
-	PERFORM cims.refuse('protect', tbl, col, ARRAY(SELECT cims.column_obstacles(changes)));
-	PERFORM cims.lock_columns(changes);
-	changes := cims.planned_changes(tbl, col, cims.protection_types(class));
-	PERFORM cims.refuse('protect', tbl, col, cims.protection_obstacles(changes, target, pattern_index));
-	PERFORM cims.announce_family(changes, tbl, col);
-	PERFORM cims.adopt_limits(changes, target);
-	PERFORM cims.note_statistics_residue(changes);
-	PERFORM cims.change_columns(changes, 'ngram');
-	IF pattern_index AND NOT EXISTS (
-		SELECT FROM pg_index x JOIN pg_opclass o ON o.oid = x.indclass[0]
-		WHERE x.indrelid = tbl AND x.indkey[0] = cims.find_column(tbl, col) AND o.opcname = 'enc_text_ngram_ops')
+	IF coalesce(cardinality(cols), 0) = 0 OR cardinality(cols) <> cardinality(classes) THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'there must be one class for each column, and one column at least';
+	END IF;
+	-- once without locks, so that nobody waits for what is refused anyway
+	FOR col, class IN SELECT * FROM unnest(cols, classes) LOOP
+		PERFORM cims.find_class(class), cims.require_own_column(tbl, col);
+		changes := cims.planned_changes(tbl, col, cims.protection_types(class));
+		obstacles := obstacles || ARRAY(SELECT cims.column_obstacles(changes));
+		planned := planned || changes;
+	END LOOP;
+	PERFORM cims.refuse('protect', tbl, array_to_string(cols, '", "'), obstacles);
+	PERFORM cims.lock_columns(planned);
+	planned := '{}';
+	FOR col, class IN SELECT * FROM unnest(cols, classes) LOOP
+		changes := cims.planned_changes(tbl, col, cims.protection_types(class));
+		obstacles := obstacles || cims.protection_obstacles(changes, cims.find_class(class), pattern_index);
+		planned := planned || changes;
+	END LOOP;
+	obstacles := obstacles || ARRAY(
+		SELECT format('column "%s" of table %s: it cannot become of two types', name, cims.relation_name(relation))
+		FROM unnest(planned) GROUP BY relation, name HAVING count(DISTINCT new_type) > 1);
+	PERFORM cims.refuse('protect', tbl, array_to_string(cols, '", "'), obstacles);
+	FOR col, class IN SELECT * FROM unnest(cols, classes) LOOP
+		changes := cims.planned_changes(tbl, col, cims.protection_types(class));
+		PERFORM cims.announce_family(changes, tbl, col);
+		PERFORM cims.adopt_limits(changes, cims.find_class(class));
+		PERFORM cims.note_statistics_residue(changes);
+	END LOOP;
+	PERFORM cims.change_columns(ARRAY(SELECT DISTINCT p FROM unnest(planned) p), 'ngram');
+	IF pattern_index THEN
+		PERFORM cims.add_pattern_index(tbl, c) FROM unnest(cols) c;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.protect(regclass, name[], text[], boolean) IS
+	'encrypts columns under their classes, in one transaction and one rewrite of the table, with their indexes, foreign keys, views, policies, triggers and defaults; pattern_index: with n-gram indexes for LIKE';
+
+CREATE FUNCTION cims.add_pattern_index(tbl regclass, col name) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF (SELECT atttypid = 'cims.enc_text'::regtype FROM pg_attribute WHERE attrelid = tbl AND attname = col)
+		AND NOT EXISTS (
+			SELECT FROM pg_index x JOIN pg_opclass o ON o.oid = x.indclass[0]
+			WHERE x.indrelid = tbl AND x.indkey[0] = cims.find_column(tbl, col) AND o.opcname = 'enc_text_ngram_ops')
 	THEN
 		EXECUTE format('CREATE INDEX ON %s USING gin (%I cims.enc_text_ngram_ops)', cims.relation_name(tbl), col);
 	END IF;
 END
 $$;
+COMMENT ON FUNCTION cims.add_pattern_index(regclass, name) IS 'makes an n-gram index over an encrypted text column that has none';
+
+CREATE FUNCTION cims.protect(tbl regclass, col name, class text, pattern_index boolean DEFAULT false) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$ SELECT cims.protect(tbl, ARRAY[col], ARRAY[class], pattern_index) $$;
 COMMENT ON FUNCTION cims.protect(regclass, name, text, boolean) IS
-	'encrypts a column under a class, in one transaction, with its indexes, foreign keys, views, policies, triggers and default; pattern_index: with an n-gram index for LIKE';
+	'encrypts one column under a class';
 
 CREATE FUNCTION cims.require_level(class_id int4, level text) RETURNS void
 AS 'MODULE_PATHNAME', 'cims_require_level_of_class' LANGUAGE C STABLE STRICT PARALLEL SAFE;
@@ -448,7 +494,7 @@ AS $$
 		FROM part p JOIN pg_type t ON t.oid = p.base
 		WHERE t.typtype = 'd' OR (t.typcategory = 'A' AND t.typelem <> 0)
 	)
-	SELECT base, class_id FROM part WHERE cims.plain_type(base) IS NOT NULL
+	SELECT base, class_id FROM part WHERE cims.plain_type(base) IS NOT NULL AND cims.plain_type(base)::text NOT LIKE '%[]'
 $$;
 COMMENT ON FUNCTION cims.encrypted_base(oid, int4) IS 'the encrypted type and class inside a type: itself, an array or a domain of it';
 

@@ -85,8 +85,9 @@ AS $$
 		AND NOT EXISTS (
 			SELECT FROM regexp_matches(tree, ':(?:funcid|opfuncid) (\d+)', 'g') m
 			JOIN pg_proc p ON p.oid = m[1]::oid
-			-- a class is a type modifier, whose functions look it up
-			WHERE p.provolatile <> 'i' AND p.pronamespace <> 'cims'::regnamespace)
+			-- a class is a type modifier, whose functions look it up; what others declare immutable is not run on their word
+			WHERE p.provolatile <> 'i' AND p.pronamespace <> 'cims'::regnamespace
+				OR p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'cims'::regnamespace))
 $$;
 COMMENT ON FUNCTION cims.is_constant(text) IS 'whether a stored column default gives the same value each time';
 
