@@ -283,7 +283,11 @@ CREATE VIEW clerks.of_clerk AS SELECT phone FROM owned.customer;
 SELECT cims.protect('owned.customer', 'name', 'name');
 SET ROLE protect_owner;
 SELECT cims.protect('owned.customer', 'phone', 'phone');
--- without any level on the class
+-- an index would compare for who makes it: that takes "search"
+SELECT cims.protect('owned.customer', 'name', 'name');
+RESET ROLE;
+SELECT cims.grant_class('name', 'protect_owner', 'search');
+SET ROLE protect_owner;
 SELECT cims.protect('owned.customer', 'name', 'name');
 SELECT left(format('%s', name), 7) AS sealed FROM owned.customer;
 \set VERBOSITY terse
