@@ -223,7 +223,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
 AS $$
 BEGIN
 	BEGIN
-		PERFORM set_config('lock_timeout', '1s', true);
+		-- longer than deadlock_timeout, after which autovacuum gives way
+		PERFORM set_config('lock_timeout', '2s', true);
 		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', cims.relation_name(job.relation));
 		RETURN true;
 	EXCEPTION WHEN lock_not_available THEN

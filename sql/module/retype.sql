@@ -105,7 +105,7 @@ DECLARE
 BEGIN
 	FOREACH col IN ARRAY columns LOOP
 		definition := regexp_replace(definition,
-			$re$('(?:[^']|'')*')|\(((?:(?:[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")\.)?$re$
+			$re$('(?:[^']|'')*'|"(?:[^"]|"")*")|\(((?:(?:[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")\.)?$re$
 				|| regexp_replace(quote_ident(col), '([^[:alnum:]_" ])', '\\\1', 'g') || $re$)\)::text$re$,
 			'\1\2', 'g');
 	END LOOP;
