@@ -9,6 +9,7 @@
 #include "replication/walsender.h"
 #include "utils/guc.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 
 #include "types/types.h"
 
@@ -52,12 +53,13 @@ cims_types_init(void)
 
 /*
  * Tells whether output is sealed for everyone: replication, dumps (pg_dump
- * always turns row_security off), or on request.
+ * always turns row_security off), or on request.  Logical decoding is replication
+ * by whatever means; grants and keys as they once were must not decide there.
  */
 bool
 cims_output_is_sealed(void)
 {
-	return output_form == CIMS_FORM_SEALED || !row_security || am_walsender;
+	return output_form == CIMS_FORM_SEALED || !row_security || am_walsender || HistoricSnapshotActive();
 }
 
 /* Tells whether sealed input is taken from every role: restores, replication apply, or on request. */

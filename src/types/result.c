@@ -231,15 +231,24 @@ cast_query(Query *query)
 }
 
 /*
- * Casts the result columns of a statement, if a client sent it: then it is
- * analysed outside any portal, from the very text that the backend received.
- * A deferred trigger's query meets the first condition alone.
+ * Tells whether a statement comes from a client: then it is analysed outside
+ * any portal, from the very text that the backend received, or again when a
+ * client asks for its description, with no text at all.  A deferred trigger's
+ * query meets the first condition alone: it is analysed within a function.
  */
+static bool
+client_sent(const char *source_text)
+{
+	if (ActivePortal != NULL || MyBackendType != B_BACKEND)
+		return false;
+	return debug_query_string != NULL ? source_text == debug_query_string : error_context_stack == NULL;
+}
+
+/* Casts the result columns of a statement, if a client sent it. */
 void
 cims_result_rewrite(const char *source_text, Query *query)
 {
-	if (!plain_results || ActivePortal != NULL || source_text != debug_query_string || MyBackendType != B_BACKEND ||
-		cims_output_is_sealed() || !cims_type_oids()->installed)
+	if (!plain_results || !client_sent(source_text) || cims_output_is_sealed() || !cims_type_oids()->installed)
 		return;
 	if (query->commandType == CMD_UTILITY && query->utilityStmt != NULL &&
 		IsA(query->utilityStmt, DeclareCursorStmt))

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "replication/walsender.h"
 #include "utils/acl.h"
+#include "utils/snapmgr.h"
 
 #include "types/types.h"
 
@@ -28,7 +29,7 @@
 static bool
 role_gets_tokens(void)
 {
-	return am_walsender || has_bypassrls_privilege(GetUserId());
+	return am_walsender || HistoricSnapshotActive() || has_bypassrls_privilege(GetUserId());
 }
 
 /*

@@ -132,6 +132,13 @@ foreach my $mode (qw(text binary))
 		pg_logical_slot_peek_binary_changes('peek_$mode', NULL, NULL, 'proto_version', '2', 'publication_names', 'everything', 'binary', '$binary')");
 	like($wire, qr/customer/, "$mode: changes are decoded");
 	unlike($wire, qr/plainly visible|13977778888/, "$mode: no plaintext is sent");
+	# who decodes in an ordinary session gets no more, whatever grants there were at the time
+	$primary->safe_psql('postgres', 'ALTER ROLE app REPLICATION');
+	$wire = $primary->safe_psql('postgres', "SELECT string_agg(encode(data, 'escape'), ' ') FROM
+		pg_logical_slot_peek_binary_changes('peek_$mode', NULL, NULL, 'proto_version', '2', 'publication_names', 'everything', 'binary', '$binary')",
+		extra_params => [ '-U', 'app' ]);
+	like($wire, qr/cims:1:/, "$mode: a revealing role decodes sealed values");
+	unlike($wire, qr/plainly visible|13977778888/, "$mode: a revealing role decodes no plaintext");
 	$primary->safe_psql('postgres', "SELECT pg_drop_replication_slot('peek_$mode'); DELETE FROM customer WHERE id = 4000");
 	$primary->wait_for_catchup("s_$mode");
 	$replica->safe_psql('postgres', "DROP SUBSCRIPTION s_$mode");
