@@ -290,10 +290,15 @@ AS $$
 DECLARE
 	col record;
 BEGIN
+	IF (SELECT relkind NOT IN ('r', 'p', 'm') FROM pg_class WHERE oid = tbl) THEN
+		RAISE EXCEPTION USING ERRCODE = 'wrong_object_type',
+			MESSAGE = format('"%s" is not a table or materialized view', tbl);
+	END IF;
 	FOR col IN
 		SELECT a.attrelid, a.attname, e.class_id,
 			t.typcategory = 'A' AS is_array, format_type(e.base, NULL) AS base
-		FROM cims.table_parts(tbl) p
+		FROM cims.column_tables(tbl) p
+		JOIN pg_class c ON c.oid = p AND c.relkind IN ('r', 'm')
 		JOIN pg_attribute a ON a.attrelid = p AND a.attnum > 0 AND NOT a.attisdropped
 		JOIN pg_type t ON t.oid = a.atttypid
 		CROSS JOIN LATERAL cims.encrypted_base(a.atttypid, a.atttypmod) e

@@ -136,6 +136,9 @@ SELECT cims.lock();
 SELECT problem, count(*) FROM cims.check_table('damaged') GROUP BY 1 ORDER BY 1;
 CALL cims.reseal('damaged');
 SELECT cims.unlock();
+CREATE MATERIALIZED VIEW damaged_copy AS SELECT id, phone FROM damaged WHERE id IN (1, 2);
+SELECT relation, column_name, problem FROM cims.check_table('damaged_copy');
+SELECT * FROM cims.check_table('versions');
 -- a policy hides rows from a query, but not damage from its search: it is an error
 GRANT SELECT ON damaged TO reseal_other;
 CREATE POLICY none ON damaged USING (false);
