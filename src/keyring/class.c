@@ -41,7 +41,14 @@ cims_class_load(CimsKeyring *keyring, Oid table)
 CimsClassEntry *
 cims_class_entry(CimsKeyring *keyring, int32 id)
 {
-	return hash_search(keyring->classes, &id, HASH_FIND, NULL);
+	CimsClassEntry *entry = keyring->last_class;
+
+	if (entry != NULL && entry->class.id == id)
+		return entry;
+	entry = hash_search(keyring->classes, &id, HASH_FIND, NULL);
+	if (entry != NULL)
+		keyring->last_class = entry;
+	return entry;
 }
 
 /* Find a class by its id. */

@@ -93,8 +93,9 @@ typedef struct CimsKeyring
 	CimsKeyringRow row;
 	unsigned char search_key[CIMS_MAX_WRAPPED_LEN];
 	int search_key_len;
-	HTAB *classes; /* CimsClassEntry by id */
-	HTAB *keys;    /* KeyEntry by class and version */
+	HTAB *classes;              /* CimsClassEntry by id */
+	CimsClassEntry *last_class; /* found last: what most calls ask for again */
+	HTAB *keys;                 /* KeyEntry by class and version */
 	CimsMac *search[CIMS_SEARCH_USES];
 	CimsKeyStatus failure; /* why no master key was at hand ... */
 	TimestampTz failed_at; /* ... in the statement that began then */

@@ -7,7 +7,8 @@
  * the text of a query function, but neither the views in it nor the text of
  * other functions, and no hook sees a parsed body (BEGIN ATOMIC, RETURN).
  * Where such a body sorts by token, compares under a normal form, or uses
- * GREATEST or LEAST, the function is planned, and rewritten, by itself.
+ * GREATEST or LEAST, the function is planned, and rewritten, by itself.  So is
+ * one that compares its arguments, whose class shows in the caller's query alone.
  */
 #include "postgres.h"
 
@@ -92,13 +93,38 @@ names_view(Node *node, void *context)
 	return raw_expression_tree_walker(node, names_view, context);
 }
 
-/* Tells whether the text of a function uses GREATEST or LEAST. */
+/* Tells whether a name in the text of a function is that of an equality. */
 static bool
-names_extreme(Node *node, void *context)
+is_equality_name(List *name)
+{
+	const char *last = name != NIL ? strVal(llast(name)) : "";
+
+	return strcmp(last, "=") == 0 || strcmp(last, "<>") == 0;
+}
+
+/* Tells whether the text of a function uses GREATEST, LEAST or an equality, whose class only the caller knows. */
+static bool
+names_comparison(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	return IsA(node, MinMaxExpr) || raw_expression_tree_walker(node, names_extreme, context);
+	if (IsA(node, MinMaxExpr) || (IsA(node, A_Expr) && is_equality_name(((A_Expr *) node)->name)))
+		return true;
+	return raw_expression_tree_walker(node, names_comparison, context);
+}
+
+/* Tells whether the parsed body of a function has an equality of encrypted text. */
+static bool
+has_equality(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, has_equality, context, 0);
+	if ((IsA(node, OpExpr) && cims_rewrite_is_equality(((OpExpr *) node)->opno)) ||
+		(IsA(node, ScalarArrayOpExpr) && cims_rewrite_is_equality(((ScalarArrayOpExpr *) node)->opno)))
+		return true;
+	return expression_tree_walker(node, has_equality, context);
 }
 
 /* Tells whether a function may be given or give encrypted values: its types are not all PostgreSQL's own plain ones. */
@@ -130,7 +156,7 @@ text_needs_own_plan(Form_pg_proc function, const char *text)
 	statement = linitial_node(RawStmt, statements)->stmt;
 	if (!IsA(statement, SelectStmt))
 		return false;
-	return function->proretset ? names_view(statement, NULL) : names_extreme(statement, NULL);
+	return function->proretset ? names_view(statement, NULL) : names_comparison(statement, NULL);
 }
 
 /* Function manager hook: keeps the planner from inlining what the rewriting would miss. */
@@ -154,7 +180,11 @@ needs_own_plan(Oid function)
 	{
 		body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isnull);
 		if (!isnull)
-			needs = needs_rewriting(stringToNode(TextDatumGetCString(body)), NULL);
+		{
+			Node *parsed = stringToNode(TextDatumGetCString(body));
+
+			needs = needs_rewriting(parsed, NULL) || (!form->proretset && may_take_encrypted(form) && has_equality(parsed, NULL));
+		}
 		else
 		{
 			body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);

@@ -160,12 +160,17 @@ class_for_literal(Node *column, Node *literal)
 }
 
 /* Tells whether an operator is an equality of the encrypted text type. */
-static bool
-is_equality(Oid opno)
+bool
+cims_rewrite_is_equality(Oid opno)
 {
-	char *name = get_opname(opno);
+	char *name;
 	bool equality;
+	Oid left, right;
 
+	op_input_types(opno, &left, &right);
+	if (cims_type_of_oid(left) != CIMS_TYPE_TEXT && cims_type_of_oid(right) != CIMS_TYPE_TEXT)
+		return false;
+	name = get_opname(opno);
 	if (name == NULL)
 		return false;
 	equality = strcmp(name, "=") == 0 || strcmp(name, "<>") == 0;
@@ -180,9 +185,9 @@ literal_argument(Oid opno, List *args, int32 *class_id)
 	if (list_length(args) != 2)
 		return -1;
 	if ((*class_id = class_for_literal(linitial(args), lsecond(args))) != 0)
-		return is_equality(opno) ? 1 : -1;
+		return cims_rewrite_is_equality(opno) ? 1 : -1;
 	if ((*class_id = class_for_literal(lsecond(args), linitial(args))) != 0)
-		return is_equality(opno) ? 0 : -1;
+		return cims_rewrite_is_equality(opno) ? 0 : -1;
 	return -1;
 }
 

@@ -130,6 +130,7 @@ extern int cims_display_compare(struct varlena *a, struct varlena *b, Oid collat
 extern bool cims_rewrite_is_planning(void);
 extern bool cims_rewrite_sorts_by_token(Oid sortop);
 extern bool cims_rewrite_changes(Node *node);
+extern bool cims_rewrite_is_equality(Oid opno); /* of encrypted text */
 
 /* result.c: plain types for the clients' results */
 extern void cims_result_init(void);

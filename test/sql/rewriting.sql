@@ -53,7 +53,13 @@ CREATE FUNCTION find_body(mail text) RETURNS SETOF customer LANGUAGE sql STABLE
 SET enable_seqscan = off;
 SELECT id FROM find_text('USER77@example.COM');
 SELECT id FROM find_body('USER77@example.COM');
+-- the function does not know the class of what it is given
+CREATE FUNCTION same_text(a cims.enc_text, b text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT a = b';
+CREATE FUNCTION same_body(a cims.enc_text, b text) RETURNS boolean LANGUAGE sql STABLE RETURN a = b;
+SELECT id FROM customer WHERE same_text(email, 'USER77@example.COM');
+SELECT id FROM customer WHERE same_body(email, 'USER77@example.COM');
 RESET enable_seqscan;
+SELECT count(*) FROM customer c JOIN plain p ON same_text(c.email, p.email) WHERE c.id < 10 AND p.id < 10;
 
 -- sorts that spill, by the first key and by another
 SET work_mem = '64kB';
