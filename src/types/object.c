@@ -7,7 +7,8 @@
  * cannot have a nondeterministic collation, as equality is by token.  The
  * display class orders by what a role sees, which no index can hold.  A
  * generated column of a plain type would store plaintext: PostgreSQL refuses
- * one from mutable functions, but looks before it adds the cast.
+ * one from mutable functions, but looks before it adds the cast.  Statistics
+ * over an expression would store plaintext, too: it does not look there at all.
  */
 #include "postgres.h"
 
@@ -23,6 +24,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_opclass.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
@@ -226,6 +228,30 @@ check_default(Oid relation, AttrNumber attnum)
 				 errhint("Compute it in a view.")));
 }
 
+/* Refuses statistics that would store samples of what an encrypted column protects. */
+static void
+check_statistics(Oid statistics)
+{
+	HeapTuple row =
+		copy_new_object(StatisticExtRelationId, StatisticExtOidIndexId, Anum_pg_statistic_ext_oid, statistics);
+	Relation catalog;
+	Datum stored;
+	Node *expressions;
+	bool isnull;
+
+	if (!HeapTupleIsValid(row))
+		return;
+	catalog = table_open(StatisticExtRelationId, AccessShareLock);
+	stored = heap_getattr(row, Anum_pg_statistic_ext_stxexprs, RelationGetDescr(catalog), &isnull);
+	expressions = isnull ? NULL : stringToNode(TextDatumGetCString(stored));
+	table_close(catalog, AccessShareLock);
+	if (takes_encrypted(expressions, NULL) && contain_mutable_functions(expressions))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+						errmsg("statistics cannot be gathered over an expression of an encrypted column"),
+						errdetail("Samples of the expression would be stored as plaintext."),
+						errhint("Name the column itself: its statistics hold no plaintext.")));
+}
+
 /* Returns the kind of a relation that a command may have made, and whether it outlives the session. */
 static char
 relation_kind(Oid relation, bool *permanent)
@@ -287,6 +313,8 @@ watch_objects(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 		return;
 	if (class_id == AttrDefaultRelationId && access == OAT_POST_CREATE && cims_type_oids()->installed)
 		check_default(object_id, sub_id);
+	if (class_id == StatisticExtRelationId && access == OAT_POST_CREATE && cims_type_oids()->installed)
+		check_statistics(object_id);
 	if (class_id != RelationRelationId || !cims_type_oids()->installed ||
 		!(access == OAT_POST_CREATE || (access == OAT_POST_ALTER && sub_id > 0)))
 		return;
