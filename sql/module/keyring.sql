@@ -340,26 +340,26 @@ BEGIN
 		FROM cims.make_search_key(new_id, hash, master_key_id) k;
 
 	PERFORM cims.create_class('default', 4, suite);
-	PERFORM cims.create_class(c.name, c.level, suite, c.equality, c.mask, c.normal_form)
+	PERFORM cims.create_class(c.name, c.level, suite, c.equality, c.mask)
 	FROM (VALUES
-		('name', 2, true, 'name', NULL),
-		('phone', 3, true, 'phone', NULL),
-		('landline', 2, true, 'landline', NULL),
-		('email', 3, true, 'email', 'lower'),
-		('id_card', 4, true, 'id_card', NULL),
-		('passport', 4, true, 'passport', NULL),
-		('bank_card', 4, true, 'bank_card', NULL),
-		('address', 3, true, 'address', NULL),
-		('birth_date', 3, true, 'year', NULL),
-		('plate', 2, true, 'plate', NULL),
-		('ip', 2, true, 'ip', NULL),
-		('uscc', 1, true, 'uscc', NULL),
-		('amount', 3, true, 'constant', NULL),
-		('number', 2, true, 'constant', NULL),
-		('document', 3, false, 'constant', NULL),
-		('binary', 3, false, 'constant', NULL),
-		('note', 3, false, 'constant', NULL)
-	) AS c (name, level, equality, mask, normal_form);
+		('name', 2, true, 'name'),
+		('phone', 3, true, 'phone'),
+		('landline', 2, true, 'landline'),
+		('email', 3, true, 'email'),
+		('id_card', 4, true, 'id_card'),
+		('passport', 4, true, 'passport'),
+		('bank_card', 4, true, 'bank_card'),
+		('address', 3, true, 'address'),
+		('birth_date', 3, true, 'year'),
+		('plate', 2, true, 'plate'),
+		('ip', 2, true, 'ip'),
+		('uscc', 1, true, 'uscc'),
+		('amount', 3, true, 'constant'),
+		('number', 2, true, 'constant'),
+		('document', 3, false, 'constant'),
+		('binary', 3, false, 'constant'),
+		('note', 3, false, 'constant')
+	) AS c (name, level, equality, mask);
 END
 $$;
 COMMENT ON FUNCTION cims.init(text, int, text) IS
