@@ -380,9 +380,11 @@ cims_enc_json(PG_FUNCTION_ARGS)
 	struct varlena *value = PG_GETARG_VARLENA_PP(0);
 	CimsSealed sealed;
 	Datum plain = (Datum) 0;
+	CimsLevel level = open_for_output(value, &sealed, &plain);
+	char *shown;
 	StringInfoData buf;
 
-	if (open_for_output(value, &sealed, &plain) == CIMS_LEVEL_REVEAL)
+	if (level == CIMS_LEVEL_REVEAL)
 	{
 		FmgrInfo to_json_function;
 
@@ -392,8 +394,12 @@ cims_enc_json(PG_FUNCTION_ARGS)
 														 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 		PG_RETURN_DATUM(FunctionCall1(&to_json_function, plain));
 	}
+	shown = DatumGetCString(DirectFunctionCall1(cims_enc_out, PointerGetDatum(value)));
+	/* the mask of a document is one */
+	if (level != CIMS_LEVEL_NONE && sealed.type == CIMS_TYPE_JSONB)
+		PG_RETURN_TEXT_P(cstring_to_text(shown));
 	initStringInfo(&buf);
-	escape_json(&buf, DatumGetCString(DirectFunctionCall1(cims_enc_out, PointerGetDatum(value))));
+	escape_json(&buf, shown);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(buf.data, buf.len));
 }
 

@@ -14,11 +14,15 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/nbtree.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
+#include "catalog/partition.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
@@ -36,6 +40,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -135,6 +140,32 @@ check_columns_of(Oid relation, AttrNumber attnum)
 	table_close(attributes, AccessShareLock);
 }
 
+/*
+ * Refuses the byte order of records: it would be that of the tokens within.
+ * Byte equality (REFRESH MATERIALIZED VIEW CONCURRENTLY) tells nothing.
+ */
+void
+cims_check_record_order(Oid function)
+{
+	switch (function)
+	{
+		case F_RECORD_IMAGE_LT:
+		case F_RECORD_IMAGE_GT:
+		case F_RECORD_IMAGE_LE:
+		case F_RECORD_IMAGE_GE:
+		case F_BTRECORDIMAGECMP:
+			break;
+		default:
+			return;
+	}
+	if (cims_type_oids()->installed && !has_bypassrls_privilege(GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to compare records by their bytes"),
+				 errdetail("The bytes of encrypted values within would tell which are equal."),
+				 errhint("Use <, which compares by value.")));
+}
+
 /* Refuses an operator class that no index can keep; returns the family of one of an encrypted type, else InvalidOid. */
 static Oid
 check_operator_class(Oid opclass)
@@ -147,6 +178,8 @@ check_operator_class(Oid opclass)
 	if (!HeapTupleIsValid(tuple))
 		return InvalidOid;
 	form = (Form_pg_opclass) GETSTRUCT(tuple);
+	if (form->opcintype == RECORDOID && form->opcmethod == BTREE_AM_OID)
+		cims_check_record_order(get_opfamily_proc(form->opcfamily, RECORDOID, RECORDOID, BTORDER_PROC));
 	family = cims_type_of_oid(form->opcintype) != 0 ? form->opcfamily : InvalidOid;
 	if (OidIsValid(family) && strstr(NameStr(form->opcname), "_display_ops") != NULL)
 		ereport(ERROR,
@@ -266,32 +299,6 @@ relation_kind(Oid relation, bool *permanent)
 	return form->relkind;
 }
 
-/*
- * Refuses the byte order of records: it would be that of the tokens within.
- * Byte equality (REFRESH MATERIALIZED VIEW CONCURRENTLY) tells nothing.
- */
-static void
-check_function(Oid function)
-{
-	switch (function)
-	{
-		case F_RECORD_IMAGE_LT:
-		case F_RECORD_IMAGE_GT:
-		case F_RECORD_IMAGE_LE:
-		case F_RECORD_IMAGE_GE:
-		case F_BTRECORDIMAGECMP:
-			break;
-		default:
-			return;
-	}
-	if (cims_type_oids()->installed && !has_bypassrls_privilege(GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to compare records by their bytes"),
-				 errdetail("The bytes of encrypted values within would tell which are equal."),
-				 errhint("Use <, which compares by value.")));
-}
-
 /* Object access hook. */
 static void
 watch_objects(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
@@ -304,7 +311,7 @@ watch_objects(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 		next_object_access(access, class_id, object_id, sub_id, arg);
 	if (access == OAT_FUNCTION_EXECUTE)
 	{
-		check_function(object_id);
+		cims_check_record_order(object_id);
 		return;
 	}
 	internal = access == OAT_POST_CREATE && arg != NULL && ((ObjectAccessPostCreate *) arg)->is_internal;
@@ -339,6 +346,26 @@ cims_analyzing(void)
 	return vacuuming || AmAutoVacuumWorkerProcess();
 }
 
+/*
+ * Refuses a table that a command has partitioned by ranges of tokens: that is
+ * what the default class orders by, and no bound would mean what it says.
+ */
+static void
+check_partition_key(const CreateStmt *statement)
+{
+	Relation rel = relation_openrv(statement->relation, NoLock);
+	PartitionKey key = RelationGetPartitionKey(rel);
+
+	for (int i = 0; key != NULL && key->strategy == PARTITION_STRATEGY_RANGE && i < key->partnatts; i++)
+		if (cims_type_of_oid(key->partopcintype[i]) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("table cannot be partitioned by ranges of an encrypted column"),
+					 errdetail("Who writes a row would have to know the order of plaintexts."),
+					 errhint("Partition by another column, or by LIST or HASH.")));
+	relation_close(rel, NoLock);
+}
+
 /* Utility hook: notes that ALTER TABLE, VACUUM or ANALYZE runs. */
 static void
 process_utility(PlannedStmt *statement, const char *query_string, bool read_only_tree,
@@ -356,6 +383,9 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 			next_process_utility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 		else
 			standard_ProcessUtility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+		if (IsA(statement->utilityStmt, CreateStmt) && ((CreateStmt *) statement->utilityStmt)->partspec != NULL &&
+			cims_type_oids()->installed)
+			check_partition_key((CreateStmt *) statement->utilityStmt);
 	}
 	PG_FINALLY();
 	{

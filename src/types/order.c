@@ -47,6 +47,11 @@ order_values(struct varlena *a, struct varlena *b, Oid collation, bool maintaine
 		cims_require_level(right.class_id, CIMS_LEVEL_REVEAL);
 	left_plain = reveal_for_order(a, &left, &form, maintained);
 	right_plain = reveal_for_order(b, &right, &form, maintained);
+	/* a literal is compared under the normal form of the other side */
+	if (left.class_id == cims_class_default_id())
+		left_plain = cims_plain_fold(left.type, left_plain, cims_class_normal_form(right.class_id));
+	else if (right.class_id == cims_class_default_id())
+		right_plain = cims_plain_fold(right.type, right_plain, cims_class_normal_form(left.class_id));
 	order = cims_plain_compare(left.type, left_plain, right_plain, collation);
 	cims_scratch_leave(caller);
 	return order;

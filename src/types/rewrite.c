@@ -34,6 +34,10 @@
 
 #include "types/types.h"
 
+/* The operators *=, *<>, *<, *>, *<= and *>= of records, by their numbers in pg_operator.dat. */
+#define RECORD_IMAGE_EQUAL 3188
+#define RECORD_IMAGE_LAST 3193
+
 /* What a walk over a query found. */
 typedef struct RewriteContext
 {
@@ -128,6 +132,14 @@ rewrite_sort_operator(Oid *sortop)
 		}
 }
 
+/* Raises for the byte order of records where no function is called by its name: in sorts, and over rows of records. */
+static void
+check_record_operator(Oid opno)
+{
+	if (opno >= RECORD_IMAGE_EQUAL && opno <= RECORD_IMAGE_LAST)
+		cims_check_record_order(get_opcode(opno));
+}
+
 /* Replaces the operators of a list of SortGroupClauses. */
 static void
 rewrite_clauses(List *clauses)
@@ -135,8 +147,14 @@ rewrite_clauses(List *clauses)
 	ListCell *cell;
 
 	foreach (cell, clauses)
-		if (IsA(lfirst(cell), SortGroupClause))
-			rewrite_sort_operator(&((SortGroupClause *) lfirst(cell))->sortop);
+	{
+		SortGroupClause *clause = lfirst(cell);
+
+		if (!IsA(clause, SortGroupClause))
+			continue;
+		check_record_operator(clause->sortop);
+		rewrite_sort_operator(&clause->sortop);
+	}
 }
 
 /*
@@ -240,6 +258,13 @@ rewrite_walker(Node *node, RewriteContext *context)
 	{
 		rewrite_clauses(((Aggref *) node)->aggorder);
 		rewrite_clauses(((Aggref *) node)->aggdistinct);
+	}
+	if (IsA(node, RowCompareExpr))
+	{
+		ListCell *cell;
+
+		foreach (cell, ((RowCompareExpr *) node)->opnos)
+			check_record_operator(lfirst_oid(cell));
 	}
 	if (!context->needs_mutation && cims_rewrite_changes(node))
 		context->needs_mutation = true;

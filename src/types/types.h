@@ -141,8 +141,9 @@ extern void cims_rewrite_init(void);
 extern void cims_inline_init(void);
 extern void cims_guard_init(void);
 extern void cims_object_init(void);
-extern bool cims_analyzing(void);      /* ANALYZE or VACUUM runs */
-extern bool cims_altering_table(void); /* ALTER TABLE runs: its values come from the table, not from an application */
+extern void cims_check_record_order(Oid function); /* raises for the byte order of records, from ordinary roles */
+extern bool cims_analyzing(void);                  /* ANALYZE or VACUUM runs */
+extern bool cims_altering_table(void);             /* ALTER TABLE runs: its values come from the table, not from an application */
 
 /* batch.c: maintenance moves rows; their values were in the same indexes before */
 extern bool cims_batch_is_running(void);

@@ -4,7 +4,7 @@
 \set SHOW_CONTEXT never
 \set VERBOSITY terse
 SET client_min_messages = warning;
-CREATE DATABASE cims_armor;
+CREATE DATABASE cims_armor TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_armor
 SET client_min_messages = warning;
 SET datestyle = ISO;

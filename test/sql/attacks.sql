@@ -4,7 +4,7 @@
 \set SHOW_CONTEXT never
 \set VERBOSITY terse
 SET client_min_messages = warning;
-CREATE DATABASE cims_attacks;
+CREATE DATABASE cims_attacks TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_attacks
 SET client_min_messages = warning;
 CREATE EXTENSION cims;
@@ -218,6 +218,12 @@ SELECT count(*) FROM customer WHERE record_image_ge(ROW(phone), ROW('13800000007
 SELECT btrecordimagecmp(ROW(phone), ROW('13800000007'::cims.enc_text)) FROM customer WHERE id = 7;
 DO $$ BEGIN IF (SELECT ROW(phone) FROM customer WHERE id = 7) *< ROW('13800000007'::cims.enc_text) THEN RAISE NOTICE 'less'; END IF; END $$;
 SELECT count(*) FROM customer WHERE ROW(phone)::attacks_pair::record *= ROW('13800000007')::attacks_pair::record;
+SELECT count(*) FROM (SELECT (ROW(phone)::attacks_pair)::record AS r FROM customer) s WHERE (r, r) *< (ROW('13800000007'::cims.enc_text), r);
+SELECT id FROM customer ORDER BY ROW(phone)::attacks_pair USING *< LIMIT 1;
+SELECT array_agg(id ORDER BY ROW(phone)::attacks_pair USING *<) FROM customer;
+CREATE TEMP TABLE guess (p attacks_pair);
+CREATE INDEX ON guess (p record_image_ops);
+DROP TABLE guess;
 SELECT hash_array(ARRAY[phone]) FROM customer WHERE id = 7;
 SELECT hash_record(ROW(phone)) FROM customer WHERE id = 7;
 
