@@ -34,6 +34,9 @@ extern void cims_shared_register(const CimsSharedPart *part);
 /* table.c: a table of the extension by name, InvalidOid where the extension is not created in this database */
 extern Oid cims_table_oid(const char *name);
 
+/* table.c: tells whether an object, in a catalog, is of the extension, not one that someone else put into its schema */
+extern bool cims_object_is_ours(Oid catalog, Oid object);
+
 /*
  * table.c: calls row for every row of a small table of configuration, as of
  * now: by a fresh snapshot, without permission checks, in parallel workers and

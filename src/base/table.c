@@ -25,6 +25,15 @@
 
 #define EXTENSION_NAME "cims"
 
+/* Tell whether an object is of the extension. */
+bool
+cims_object_is_ours(Oid catalog, Oid object)
+{
+	Oid extension = get_extension_oid(EXTENSION_NAME, true);
+
+	return OidIsValid(extension) && getExtensionOfObject(catalog, object) == extension;
+}
+
 /* Find a table of the extension, InvalidOid where the extension is not created in this database. */
 Oid
 cims_table_oid(const char *name)
@@ -39,10 +48,7 @@ cims_table_oid(const char *name)
 	if (!OidIsValid(table))
 		return InvalidOid;
 
-	/* a table that someone else put there is not ours */
-	if (getExtensionOfObject(RelationRelationId, table) != get_extension_oid(EXTENSION_NAME, true))
-		return InvalidOid;
-	return table;
+	return cims_object_is_ours(RelationRelationId, table) ? table : InvalidOid;
 }
 
 /* Call a function for every row that is visible now. */

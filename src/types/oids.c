@@ -3,7 +3,8 @@
  *		Object ids of the encrypted types in the current database.
  *
  * Looked up once and kept until the type or the namespace cache is
- * invalidated, as CREATE and DROP EXTENSION do.
+ * invalidated, as CREATE and DROP EXTENSION do.  Types of these names that are
+ * not the extension's count for nothing.
  */
 #include "postgres.h"
 
@@ -16,6 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "base/base.h"
 #include "types/types.h"
 
 /* Names and plain types, by CimsSealedType. */
@@ -71,7 +73,8 @@ look_up_oids(void)
 			return;
 		oids.enc_array[type] = get_array_type(oids.enc[type]);
 	}
-	oids.installed = true;
+	/* the hooks call functions of this schema: whoever may make a schema could put their own there */
+	oids.installed = cims_object_is_ours(TypeRelationId, oids.enc[CIMS_TYPE_TEXT]);
 }
 
 /* Returns the ids of the types; "installed" is false where the extension is not in this database. */

@@ -7,6 +7,26 @@ CREATE DATABASE cims_keyring TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' L
 \c cims_keyring
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
+
+-- a schema of the same name that someone else made is no extension: nothing of it is called
+CREATE ROLE keyring_owner;
+CREATE SCHEMA cims AUTHORIZATION keyring_owner;
+SET ROLE keyring_owner;
+CREATE TYPE cims.enc_text AS (a text);
+CREATE TYPE cims.enc_numeric AS ();
+CREATE TYPE cims.enc_date AS ();
+CREATE TYPE cims.enc_timestamptz AS ();
+CREATE TYPE cims.enc_jsonb AS ();
+CREATE TYPE cims.enc_bytea AS ();
+CREATE FUNCTION cims.shown(cims.enc_text) RETURNS text LANGUAGE sql AS $$SELECT 'called as ' || current_user$$;
+CREATE TABLE cims.bait (a cims.enc_text);
+INSERT INTO cims.bait VALUES (ROW('x'));
+RESET ROLE;
+SELECT a FROM cims.bait ORDER BY a;
+SELECT greatest(a, a) FROM cims.bait;
+DROP SCHEMA cims CASCADE;
+DROP ROLE keyring_owner;
+
 CREATE EXTENSION cims;
 
 -- before cims.init() nothing is sealed, and the error says what to do
