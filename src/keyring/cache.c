@@ -97,6 +97,13 @@ cims_keyring_reads(Oid table)
 	return table == tables[0] || table == tables[1] || table == tables[2];
 }
 
+/* Return the table that classes were last read from, for who depends on them. */
+Oid
+cims_class_table(void)
+{
+	return tables[1];
+}
+
 /* Count what was sealed, free replaced copies, and leave no key behind when the keyring is locked. */
 void
 cims_keyring_end_transaction(void)

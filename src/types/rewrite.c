@@ -57,6 +57,9 @@ static post_parse_analyze_hook_type next_post_parse_analyze = NULL;
 /* Above 0 while a query is planned; set and restored by plan_query. */
 static int planner_depth = 0;
 
+/* Whether the plan in the making rests on the normal form of a class: a cached one ends when a class is changed. */
+static bool asked_class = false;
+
 /* Two pairs a type; valid until the operator cache is invalidated. */
 static OperatorPair pairs[2 * CIMS_TYPE_COUNT];
 static bool pairs_valid = false;
@@ -170,6 +173,7 @@ class_for_literal(Node *column, Node *literal)
 
 	if (typmod <= 0 || cims_type_of_oid(exprType(column)) != CIMS_TYPE_TEXT)
 		return 0;
+	asked_class = true;
 	if (cims_class_normal_form(typmod) == CIMS_NORMAL_NONE || exprTypmod(literal) == typmod)
 		return 0;
 	if (cims_type_of_oid(literal_type) == CIMS_TYPE_TEXT || cims_type_of_array_oid(literal_type) == CIMS_TYPE_TEXT)
@@ -383,7 +387,9 @@ plan_query(Query *query, const char *query_string, int cursor_options, ParamList
 {
 	PlannedStmt *plan;
 	bool outer_notice = cims_index_take_notice(false);
+	bool outer_asked = asked_class;
 
+	asked_class = false;
 	query = rewrite_query(query);
 	planner_depth++;
 	PG_TRY();
@@ -393,6 +399,9 @@ plan_query(Query *query, const char *query_string, int cursor_options, ParamList
 		else
 			plan = standard_planner(query, query_string, cursor_options, params);
 		plan->dependsOnRole |= cims_index_take_notice(outer_notice);
+		if (asked_class && OidIsValid(cims_class_table()))
+			plan->relationOids = list_append_unique_oid(plan->relationOids, cims_class_table());
+		asked_class = outer_asked;
 	}
 	PG_FINALLY();
 	{

@@ -63,6 +63,19 @@ SELECT id FROM customer WHERE same_body(email, 'USER77@example.COM');
 RESET enable_seqscan;
 SELECT count(*) FROM customer c JOIN plain p ON same_text(c.email, p.email) WHERE c.id < 10 AND p.id < 10;
 
+-- a plan that is kept ends with the normal form that it was made for
+SET plan_cache_mode = force_generic_plan;
+SET enable_seqscan = off;
+SELECT cims.alter_class('email', '{"normal_form": null}', force => true);
+CALL cims.reseal('customer', check_tokens => true);
+PREPARE find (text) AS SELECT id FROM customer WHERE email = $1;
+EXECUTE find('USER77@example.COM');
+SELECT cims.alter_class('email', '{"normal_form": "lower"}', force => true);
+CALL cims.reseal('customer', check_tokens => true);
+EXECUTE find('USER77@example.COM');
+RESET enable_seqscan;
+RESET plan_cache_mode;
+
 -- sorts that spill, by the first key and by another
 SET work_mem = '64kB';
 SELECT count(*) FROM (SELECT row_number() OVER (), * FROM (SELECT id, name::text FROM customer ORDER BY name, id) s) c
