@@ -273,9 +273,11 @@ SELECT count(*) FROM {customer} WHERE phone = id_card OR name = address;
 SELECT id FROM {customer} WHERE lower(email) = 'user8@example.com';
 
 -- name: equality with an expression of text
+-- index: customer_phone
 SELECT id FROM {customer} WHERE phone = '138' || '00000619' ORDER BY id;
 
 -- name: equality with a function of text
+-- index: customer_phone
 SELECT id FROM {customer} WHERE phone = concat('138', '00000619') ORDER BY id;
 
 -- name: date equals a timestamp

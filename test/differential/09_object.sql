@@ -113,3 +113,6 @@ SELECT id FROM {customer} c WHERE EXISTS (SELECT 1 FROM {visit} v WHERE right(v.
 CREATE TEMP TABLE wanted (phone text, day date);
 INSERT INTO pg_temp.wanted VALUES ('13800000619', '1947-12-20'), ('13800001238', '1950-11-21');
 SELECT c.id, w.phone FROM {customer} c JOIN pg_temp.wanted w ON c.phone = w.phone OR c.born = w.day ORDER BY 1, 2;
+
+-- name: comparison with the current role, as row policies have it
+SELECT count(*) FROM {customer} WHERE name = current_user OR name <> session_user OR email IN (current_user, 'user3@example.com');
