@@ -37,9 +37,6 @@
 
 #define PAGES_PER_BATCH 4096 /* looked at in one batch, changed or not */
 
-/* Above 0 while a batch runs; set and restored by cims_batch_run. */
-static int running = 0;
-
 /* What the error context names. */
 typedef struct RowContext
 {
@@ -133,13 +130,6 @@ edit_row(CimsBatch *batch, ResultRelInfo *target, EState *estate, Snapshot snaps
 	ResetPerTupleExprContext(estate);
 }
 
-/* Tells whether a batch of maintenance is at work. */
-bool
-cims_batch_is_running(void)
-{
-	return running > 0;
-}
-
 /* Scans and edits rows from the batch's position on, and moves the position. */
 static void
 run_batch(CimsBatch *batch)
@@ -203,14 +193,12 @@ cims_batch_run(CimsBatch *batch)
 
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(batch->relation->rd_rel->relowner, context | SECURITY_RESTRICTED_OPERATION);
-	running++;
 	PG_TRY();
 	{
 		run_batch(batch);
 	}
 	PG_FINALLY();
 	{
-		running--;
 		SetUserIdAndSecContext(user, context);
 	}
 	PG_END_TRY();

@@ -2,9 +2,11 @@
  * order.c
  *		Plaintext order: <, BETWEEN, min, max, and the b-tree class "order".
  *
- * Everything here needs the level "reveal", index maintenance included: an
- * ordered index is written by revealing roles only.  Rows that cims.reseal
- * moves are the exception: what their index entries are compared for is known.
+ * Everything here needs the level "reveal", but for what an index compares to
+ * keep itself: an update of another column, a VACUUM or a reseal must not fail
+ * by where a page happens to split.  Who may not reveal is not shown the order
+ * that results (index.c); the operators, which a scan calls on each entry that
+ * it finds, check the level themselves.
  */
 #include "postgres.h"
 
@@ -13,11 +15,11 @@
 
 #include "types/types.h"
 
-/* Tells whether an index compares the rows that a batch of maintenance moves; nothing of a user's calls so. */
+/* Tells whether an index calls, for itself: only it passes the options of its operator class. */
 static bool
 is_maintained(FunctionCallInfo fcinfo)
 {
-	return cims_batch_is_running() && fcinfo->flinfo != NULL && has_fn_opclass_options(fcinfo->flinfo);
+	return fcinfo->flinfo != NULL && has_fn_opclass_options(fcinfo->flinfo);
 }
 
 /* Reveals a value for comparison, in its normal form, if the role may. */

@@ -145,7 +145,4 @@ extern void cims_check_record_order(Oid function); /* raises for the byte order 
 extern bool cims_analyzing(void);                  /* ANALYZE or VACUUM runs */
 extern bool cims_altering_table(void);             /* ALTER TABLE runs: its values come from the table, not from an application */
 
-/* batch.c: maintenance moves rows; their values were in the same indexes before */
-extern bool cims_batch_is_running(void);
-
 #endif

@@ -157,6 +157,22 @@ SET ROLE attacks_reveal;
 EXECUTE last_phone;
 DEALLOCATE ALL;
 RESET enable_seqscan;
+-- it is kept by whoever writes, and by VACUUM once the owner's grant is gone; it is made by who may reveal
+SET ROLE attacks_none;
+UPDATE ranked SET id = id WHERE id % 2 = 0;
+INSERT INTO ranked VALUES (0, '13700000000'), (41, '13900000000');
+RESET ROLE;
+SELECT cims.revoke_class('phone', 'attacks_reveal');
+UPDATE ranked SET id = id;
+DELETE FROM ranked WHERE id BETWEEN 3 AND 38;
+VACUUM ranked;
+REINDEX INDEX ranked_phone;
+SELECT cims.grant_class('phone', 'attacks_reveal', 'reveal');
+REINDEX INDEX ranked_phone;
+SET ROLE attacks_reveal;
+SET enable_seqscan = off;
+SELECT id FROM ranked WHERE phone < '13800000003' ORDER BY phone USING >;
+RESET enable_seqscan;
 -- nor does one in token order show a role without "search" where a row of its own comes to stand
 RESET ROLE;
 CREATE INDEX customer_phone ON customer (phone);
@@ -204,9 +220,10 @@ CREATE TEMP TABLE guess (p cims.enc_text UNIQUE);
 CREATE TEMP TABLE guess (p cims.enc_text(address) UNIQUE);
 INSERT INTO guess SELECT phone FROM customer WHERE id = 7;
 DROP TABLE guess;
--- a grant of "search" is enough
+-- a grant of "search" is enough, but for one in plaintext order
 SET ROLE attacks_search;
 CREATE TEMP TABLE guess (p cims.enc_text(phone) UNIQUE);
+CREATE INDEX ON guess (p cims.enc_text_order_ops);
 INSERT INTO guess SELECT phone FROM customer WHERE id = 7;
 SELECT failure($$INSERT INTO guess VALUES ('13800000007')$$);
 DROP TABLE guess;
