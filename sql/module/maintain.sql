@@ -32,16 +32,6 @@ CREATE POLICY owner_works ON cims.maintenance_job USING (
 	(SELECT pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = relation));
 GRANT SELECT, INSERT, UPDATE, DELETE ON cims.maintenance_job TO PUBLIC;
 
-CREATE VIEW cims.protect_progress AS
-	SELECT j.relation::pg_catalog.regclass AS table_name, NULLIF(j.column_name, '') AS column_name, j.work, j.phase,
-		j.part::pg_catalog.regclass AS part, j.rows_done, j.rows_skipped, j.pages_done, j.pages_total,
-		j.started, j.updated, j.options->'commands' AS commands
-	FROM cims.maintenance_job j
-	WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = j.relation);
-COMMENT ON VIEW cims.protect_progress IS
-	'how far cims.protect_online and cims.reseal have come, committed batch by batch; rows stay where work was interrupted';
-GRANT SELECT ON cims.protect_progress TO PUBLIC;
-
 CREATE FUNCTION cims.column_tables(tbl oid) RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$

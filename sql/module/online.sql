@@ -451,14 +451,19 @@ END
 $$;
 COMMENT ON FUNCTION cims.online_end(cims.maintenance_job) IS 'ends cims.protect_online';
 
+CREATE FUNCTION cims.concurrent_indexes(job cims.maintenance_job) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT ARRAY(SELECT regexp_replace(c, '^CREATE (UNIQUE )?INDEX', 'CREATE \1INDEX CONCURRENTLY') FROM cims.missing_indexes(job) c)
+$$;
+COMMENT ON FUNCTION cims.concurrent_indexes(cims.maintenance_job) IS 'the commands that build the missing indexes without a lock';
+
 CREATE FUNCTION cims.online_wait(job cims.maintenance_job) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
 AS $$
 DECLARE
-	commands text[] := ARRAY(SELECT regexp_replace(c, '^CREATE (UNIQUE )?INDEX', 'CREATE \1INDEX CONCURRENTLY') FROM cims.missing_indexes(job) c);
+	commands text[] := cims.concurrent_indexes(job);
 BEGIN
-	UPDATE cims.maintenance_job j SET options = jsonb_set(j.options, '{commands}', to_jsonb(commands)), updated = clock_timestamp()
-	WHERE (j.relation, j.column_name, j.work) = (job.relation, job.column_name, job.work);
 	IF commands <> '{}' THEN
 		RAISE NOTICE USING MESSAGE = format('build these indexes, then call cims.protect_online again:%s',
 			(SELECT string_agg(E'\n' || c || ';', '') FROM unnest(commands) c));
@@ -551,3 +556,14 @@ END
 $$;
 COMMENT ON FUNCTION cims.cancel_protect_online(regclass, name) IS
 	'gives up what cims.protect_online began on a column, which stays as it was';
+
+CREATE VIEW cims.protect_progress AS
+	SELECT j.relation::pg_catalog.regclass AS table_name, NULLIF(j.column_name, '') AS column_name, j.work, j.phase,
+		j.part::pg_catalog.regclass AS part, j.rows_done, j.rows_skipped, j.pages_done, j.pages_total,
+		j.started, j.updated,
+		CASE j.phase WHEN 'wait' THEN pg_catalog.to_jsonb(cims.concurrent_indexes(j)) END AS commands
+	FROM cims.maintenance_job j
+	WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = j.relation);
+COMMENT ON VIEW cims.protect_progress IS
+	'how far cims.protect_online and cims.reseal have come, committed batch by batch; rows stay where work was interrupted';
+GRANT SELECT ON cims.protect_progress TO PUBLIC;
