@@ -39,17 +39,21 @@ type_in_result(Oid type)
 	return cims_type_of_oid(type) != 0 ? cims_type_of_oid(type) : cims_type_of_array_oid(type);
 }
 
-/* Returns the first class among expressions. */
+/* Returns the class among those of expressions of which the role sees least, 0 where none is known. */
 static int32
-class_of_first(List *expressions)
+class_seen_least(List *expressions)
 {
 	ListCell *cell;
-	int32 class_id = 0;
+	int32 least = 0;
 
 	foreach (cell, expressions)
-		if (class_id == 0 && type_in_result(exprType(lfirst(cell))) != 0)
-			class_id = class_of_result(lfirst(cell));
-	return class_id;
+	{
+		int32 class_id = type_in_result(exprType(lfirst(cell))) != 0 ? class_of_result(lfirst(cell)) : 0;
+
+		if (class_id > 0 && (least == 0 || cims_display_level(class_id) < cims_display_level(least)))
+			least = class_id;
+	}
+	return least;
 }
 
 /* Returns the class of a result column, looking through what keeps it. */
@@ -63,13 +67,13 @@ class_of_result(Node *expr)
 	if (IsA(expr, Aggref) && ((Aggref *) expr)->args != NIL)
 		return class_of_result((Node *) linitial_node(TargetEntry, ((Aggref *) expr)->args)->expr);
 	if (IsA(expr, WindowFunc))
-		return class_of_first(((WindowFunc *) expr)->args);
+		return class_seen_least(((WindowFunc *) expr)->args);
 	if (IsA(expr, CoalesceExpr))
-		return class_of_first(((CoalesceExpr *) expr)->args);
+		return class_seen_least(((CoalesceExpr *) expr)->args);
 	if (IsA(expr, MinMaxExpr))
-		return class_of_first(((MinMaxExpr *) expr)->args);
+		return class_seen_least(((MinMaxExpr *) expr)->args);
 	if (IsA(expr, NullIfExpr))
-		return class_of_first(((NullIfExpr *) expr)->args);
+		return class_seen_least(((NullIfExpr *) expr)->args);
 	if (IsA(expr, CaseExpr))
 	{
 		List *results = list_make1(((CaseExpr *) expr)->defresult);
@@ -77,7 +81,7 @@ class_of_result(Node *expr)
 
 		foreach (cell, ((CaseExpr *) expr)->args)
 			results = lappend(results, lfirst_node(CaseWhen, cell)->result);
-		return class_of_first(results);
+		return class_seen_least(results);
 	}
 	return 0;
 }

@@ -89,6 +89,14 @@ is(types('guest', 'SELECT phone, balance FROM customer'), 'text, cims.enc_numeri
 like(as('guest', $row), qr/^$armor\|$armor\|$armor\|$armor\|$armor\|$armor\|\{$armor\}$/, 'values for a role without grants');
 is(types('app', 'SET cims.plain_results = off; SELECT phone, balance FROM customer'), 'cims.enc_text(phone), cims.enc_numeric(number)', 'the encrypted types, where a client asks for them');
 
+# Of values of two classes the one that the role sees less of decides.
+$node->safe_psql('postgres', q{
+	CREATE TABLE mixed (id int, a cims.enc_numeric(number), b cims.enc_numeric(amount));
+	INSERT INTO mixed VALUES (1, 5, 6), (2, NULL, 7);
+	GRANT SELECT ON mixed TO app});
+like(as('app', 'SELECT COALESCE(a, b) FROM mixed ORDER BY id'), qr/^5\n$armor$/, 'values of a class with reveal and of one without, in one column');
+like(as('app', 'SELECT CASE id WHEN 1 THEN a ELSE b END FROM mixed ORDER BY id'), qr/^5\n$armor$/, 'the same by CASE');
+
 # A role that is set while a cursor is open gets no plain type of what it may not reveal.
 my ($status, $out, $err) = $node->psql('postgres',
 	'BEGIN; DECLARE c CURSOR FOR SELECT balance FROM customer ORDER BY id; FETCH 1 FROM c; SET LOCAL ROLE clerk; FETCH 1 FROM c; ROLLBACK',
