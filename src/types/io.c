@@ -155,6 +155,20 @@ binary_is_armor(CimsSealedType type, const char *data, size_t len, int32 typmod)
 		   cims_class_level(typmod > 0 ? typmod : cims_class_default_id()) == CIMS_LEVEL_NONE;
 }
 
+/*
+ * Tells whether bytes are printable, as a mask is that came out in binary form:
+ * no number is so, nor a date within a million years.
+ */
+static bool
+is_printable(const char *data, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && data[n] >= ' ' && data[n] <= '~')
+		n++;
+	return len > 0 && n == len;
+}
+
 /* Takes a value in from its binary form. */
 static Datum
 value_recv(FunctionCallInfo fcinfo, CimsSealedType type)
@@ -169,6 +183,8 @@ value_recv(FunctionCallInfo fcinfo, CimsSealedType type)
 		buf->cursor = buf->len;
 		return PointerGetDatum(cims_value_accept(type, data, len, typmod));
 	}
+	if (is_printable(data, len))
+		cims_refuse_masked_text(type, pnstrdup(data, len), typmod);
 	return PointerGetDatum(cims_value_from_plain(type, cims_plain_receive(type, buf), typmod));
 }
 

@@ -132,7 +132,23 @@ GRANT SELECT ON sealed TO types_reveal;
 SET ROLE types_reveal;
 SELECT * FROM sealed EXCEPT SELECT * FROM plain;
 
+-- a mask that went out in binary form is none of these types' values
+RESET ROLE;
+SELECT cims.create_class('stars', mask => 'constant(****)'), cims.create_class('more_stars', mask => 'constant(********)');
+SELECT cims.grant_class('stars', 'types_mask', 'mask'), cims.grant_class('more_stars', 'types_mask', 'mask');
+GRANT pg_read_server_files, pg_write_server_files TO types_mask;
+SET ROLE types_mask;
+CREATE TEMP TABLE starred (d cims.enc_date(stars));
+CREATE TEMP TABLE starred_at (z cims.enc_timestamptz(more_stars));
+INSERT INTO starred VALUES ('1980-02-03');
+INSERT INTO starred_at VALUES ('1980-02-03');
+COPY starred TO :'file' (FORMAT binary);
+COPY starred FROM :'file' (FORMAT binary);
+COPY starred_at TO :'file' (FORMAT binary);
+COPY starred_at FROM :'file' (FORMAT binary);
+
 -- three levels
+SET ROLE types_reveal;
 SELECT t, n, d, z, j, b FROM enc WHERE id = 1;
 SET ROLE types_search;
 SELECT t, n, d, z, j, b FROM enc WHERE id = 1;
