@@ -4,7 +4,9 @@
  *		(FIPS 180-4) or SM3 (GB/T 32905).
  *
  * An HMAC context is keyed once: OpenSSL keeps the states after the inner and
- * outer padded key, and starts each message from them.
+ * outer padded key, and starts each message from them.  A context remembers its
+ * last short message: a search by equality asks for the code of one and the same
+ * value for its hash and for every comparison.
  */
 #include <string.h>
 
@@ -13,9 +15,15 @@
 
 #include "crypto/internal.h"
 
+#define REMEMBERED_MAX 128
+
 struct CimsMac
 {
 	EVP_MAC_CTX *ctx;
+	bool remembers;
+	size_t message_len;
+	unsigned char message[REMEMBERED_MAX]; /* the last one that was no longer than this */
+	unsigned char code[CIMS_MAC_LEN];      /* and its code */
 };
 
 static EVP_MD_CTX *digest_ctx;
@@ -59,13 +67,56 @@ cims_mac_new(CimsHash hash, const unsigned char *key, size_t key_len)
 	return mac;
 }
 
+/* Tells whether the concatenation of parts is the message that a context remembers. */
+static bool
+is_remembered(const CimsMac *mac, const CimsBytes *parts, int n_parts)
+{
+	size_t at = 0;
+
+	if (!mac->remembers)
+		return false;
+	for (int i = 0; i < n_parts; i++)
+	{
+		if (parts[i].len > mac->message_len - at)
+			return false;
+		if (parts[i].len > 0 && memcmp(mac->message + at, parts[i].data, parts[i].len) != 0)
+			return false;
+		at += parts[i].len;
+	}
+	return at == mac->message_len;
+}
+
+/* Takes a message down if it is short, before its code is known: the code may be written over it. */
+static bool
+take_down(CimsMac *mac, const CimsBytes *parts, int n_parts)
+{
+	mac->remembers = false;
+	mac->message_len = 0;
+	for (int i = 0; i < n_parts; i++)
+	{
+		if (parts[i].len > REMEMBERED_MAX - mac->message_len)
+			return false;
+		if (parts[i].len > 0)
+			memcpy(mac->message + mac->message_len, parts[i].data, parts[i].len);
+		mac->message_len += parts[i].len;
+	}
+	return true;
+}
+
 /* Authenticates the concatenation of parts: framing them is the caller's task. */
 CimsCryptoStatus
 cims_mac_sign(CimsMac *mac, const CimsBytes *parts, int n_parts, unsigned char out[CIMS_MAC_LEN])
 {
 	size_t out_len = 0;
-	bool done = EVP_MAC_init(mac->ctx, NULL, 0, NULL) == 1;
+	bool taken_down, done;
 
+	if (is_remembered(mac, parts, n_parts))
+	{
+		memcpy(out, mac->code, CIMS_MAC_LEN);
+		return CIMS_CRYPTO_OK;
+	}
+	taken_down = take_down(mac, parts, n_parts);
+	done = EVP_MAC_init(mac->ctx, NULL, 0, NULL) == 1;
 	for (int i = 0; done && i < n_parts; i++)
 		done = parts[i].len == 0 || EVP_MAC_update(mac->ctx, parts[i].data, parts[i].len) == 1;
 	if (!done || EVP_MAC_final(mac->ctx, out, &out_len, CIMS_MAC_LEN) != 1 || out_len != CIMS_MAC_LEN)
@@ -73,17 +124,19 @@ cims_mac_sign(CimsMac *mac, const CimsBytes *parts, int n_parts, unsigned char o
 		cims_crypto_wipe(out, CIMS_MAC_LEN);
 		return cims_crypto_fail(CIMS_CRYPTO_FAILED);
 	}
+	memcpy(mac->code, out, CIMS_MAC_LEN);
+	mac->remembers = taken_down;
 	return CIMS_CRYPTO_OK;
 }
 
-/* Frees an HMAC context and wipes its key; NULL is allowed. */
+/* Frees an HMAC context and wipes its key and what it remembers; NULL is allowed. */
 void
 cims_mac_free(CimsMac *mac)
 {
 	if (mac == NULL)
 		return;
 	EVP_MAC_CTX_free(mac->ctx);
-	OPENSSL_free(mac);
+	OPENSSL_clear_free(mac, sizeof(*mac));
 }
 
 /* Hashes one run of bytes. */
