@@ -258,7 +258,7 @@ prepare_sort(SortSupport ssup, bool reveals)
 	sort->reveals = reveals;
 	sort->context = AllocSetContextCreate(ssup->ssup_cxt, "cims values of a sort", ALLOCSET_DEFAULT_SIZES);
 	control.hcxt = sort->context;
-	sort->seen = hash_create("cims values of a sort", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	sort->seen = hash_create("cims values of a sort", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	ssup->ssup_extra = sort;
 	ssup->comparator = sort_full_compare;
 #if SIZEOF_DATUM == 8
