@@ -130,7 +130,18 @@ source_of()
 }
 
 addresses='%中山路12% %阳光花园3栋% %浦东新区科技% %2单元1504% %南山区% %平安大街88% %海珠区人民路% %号春天里1% %学院路66%号% %湖路777号%'
+names='%小明% %国强% %丽华% %欧阳% %志伟% %晓燕% %建军% %秀英% %买买% %文静%'
 emails='%wei19% %ouyang% %88888% %zhangli% %1988@12% %_0508@% %xiaomei% %lixin% %126.c% %guoqiang%'
+
+# The patterns that are looked for in a column.
+patterns_of()
+{
+	case $1 in
+		name) say "$names" ;;
+		email) say "$emails" ;;
+		address) say "$addresses" ;;
+	esac
+}
 
 measure_bulk()
 {
@@ -166,10 +177,9 @@ measure_tps()
 
 measure_like()
 {
-	for column in email address
+	for column in name email address
 	do
-		patterns=$emails
-		[ $column = email ] || patterns=$addresses
+		patterns=$(patterns_of $column)
 		set -f
 		for pattern in $patterns
 		do
@@ -179,7 +189,7 @@ measure_like()
 			done
 		done
 		set +f
-		time_sql "like $column" aes "$1" "SELECT count(*) FROM like_aes WHERE aes_reveal($column) LIKE '%x1%'"
+		time_sql "like $column" aes "$1" "SELECT count(*) FROM like_aes WHERE aes_reveal($column) LIKE '%x1%'" SELECT elapsed_short
 	done
 }
 
@@ -189,10 +199,9 @@ check_results()
 	out=$(as_role app -c "SELECT count(*) FROM source s JOIN batch_cims b USING (id) JOIN mixed_cims m USING (id) JOIN batch_aes a USING (id)
 		WHERE s.phone = b.phone::text AND s.phone = m.phone::text AND s.phone = aes_reveal(a.phone)")
 	[ "$out" = "$rows" ] || die "of $rows rows only $out reveal what was sealed"
-	for column in email address
+	for column in name email address
 	do
-		patterns=$emails
-		[ $column = email ] || patterns=$addresses
+		patterns=$(patterns_of $column)
 		set -f
 		for pattern in $patterns
 		do
@@ -287,7 +296,7 @@ as_role app -v rows="$rows" -v sample="$sample" -f test/bench/report.sql
 as_role app -A -c "SELECT format('Bytes a row: text %s, cims %s, encrypt_iv %s, pgp_sym_encrypt %s (one phone number); hash index of it: text %s, cims %s.',
 	pg_table_size('batch_text') / $rows, pg_table_size('batch_cims') / $rows, pg_table_size('batch_aes') / $rows, pg_table_size('batch_pgp') / $sample,
 	pg_size_pretty(pg_indexes_size('find_text')), pg_size_pretty(pg_indexes_size('find_cims'))),
-	format('N-gram indexes of e-mail and address: pg_trgm on text %s, cims %s.', pg_size_pretty(pg_indexes_size('like_text')), pg_size_pretty(pg_indexes_size('like_cims')))" | tr '|' '\n'
+	format('N-gram indexes of name, e-mail and address: pg_trgm on text %s, cims %s.', pg_size_pretty(pg_indexes_size('like_text')), pg_size_pretty(pg_indexes_size('like_cims')))" | tr '|' '\n'
 cat <<C
 
 Statements (\`_X\` is the variant; \`test/bench/setup.sql\` makes the tables):
@@ -301,7 +310,8 @@ lookup    $(tail -n 1 "$workshop/find.cims.pgbench")
           $(tail -n 1 "$workshop/find.aes.pgbench")
 INSERT    $(tail -n 1 "$workshop/insert.cims.pgbench")
 UPDATE    $(tail -n 1 "$workshop/update.cims.pgbench")
-LIKE      SELECT count(*) FROM like_X WHERE email LIKE p         -- p of: $(set -f; echo $emails)
+LIKE      SELECT count(*) FROM like_X WHERE name LIKE p          -- p of: $(set -f; echo $names)
+          SELECT count(*) FROM like_X WHERE email LIKE p         -- p of: $(set -f; echo $emails)
           SELECT count(*) FROM like_X WHERE address LIKE p       -- p of: $(set -f; echo $addresses)
 mask      SELECT max(length(cims.mask(phone, 'phone'))) FROM source  -- over max(length(phone))
 pgbench   pgbench -n -M prepared -c $clients -j 1 -T $seconds          -- of X and of text at the same time, synchronous_commit off

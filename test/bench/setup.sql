@@ -120,15 +120,17 @@ CREATE INDEX ON update_aes USING hash (name); CREATE INDEX ON update_aes USING h
 CREATE INDEX ON update_aes USING hash (id_card); CREATE INDEX ON update_aes USING hash (address);
 
 -- Patterns.
-CREATE TABLE like_text (id bigint, email text, address text);
-CREATE TABLE like_cims (id bigint, email cims.enc_text(email), address cims.enc_text(address));
-CREATE TABLE like_aes (id bigint, email bytea, address bytea);
-INSERT INTO like_text SELECT id, email, address FROM source;
-INSERT INTO like_cims SELECT id, email, address FROM source;
-INSERT INTO like_aes SELECT id, aes_seal(email, iv), aes_seal(address, iv) FROM source ORDER BY id LIMIT :sample;
+CREATE TABLE like_text (id bigint, name text, email text, address text);
+CREATE TABLE like_cims (id bigint, name cims.enc_text(name), email cims.enc_text(email), address cims.enc_text(address));
+CREATE TABLE like_aes (id bigint, name bytea, email bytea, address bytea);
+INSERT INTO like_text SELECT id, name, email, address FROM source;
+INSERT INTO like_cims SELECT id, name, email, address FROM source;
+INSERT INTO like_aes SELECT id, aes_seal(name, iv), aes_seal(email, iv), aes_seal(address, iv) FROM source ORDER BY id LIMIT :sample;
 SET maintenance_work_mem = '512MB';
+CREATE INDEX ON like_text USING gin (name gin_trgm_ops);
 CREATE INDEX ON like_text USING gin (email gin_trgm_ops);
 CREATE INDEX ON like_text USING gin (address gin_trgm_ops);
+CREATE INDEX ON like_cims USING gin (name cims.enc_text_ngram_ops);
 CREATE INDEX ON like_cims USING gin (email cims.enc_text_ngram_ops);
 CREATE INDEX ON like_cims USING gin (address cims.enc_text_ngram_ops);
 RESET ROLE;
