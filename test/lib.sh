@@ -18,7 +18,8 @@
 pg_major=15
 if [ -n "${PG_CONFIG:-}" ]
 then
-	pg_major=$("$PG_CONFIG" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+	pg_major=$("$PG_CONFIG" --version) || { echo "PG_CONFIG=$PG_CONFIG cannot be run" >&2; exit 1; }
+	pg_major=$(echo "$pg_major" | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
 fi
 packages_build="make gcc libc6-dev libssl-dev postgresql-$pg_major postgresql-client-$pg_major postgresql-server-dev-$pg_major"
 packages_demo="$packages_build openssl"
@@ -72,21 +73,24 @@ client_packages()
 # start every other cluster there is.  Both answers are files of ours that are
 # there for the length of the installation only.
 install_packages()
-{
+(
 	policy=/usr/sbin/policy-rc.d
 	no_cluster=/etc/postgresql-common/createcluster.d/cims-test.conf
-	made_policy=no
+	apt_log=$(mktemp)
+	ours="$no_cluster $apt_log"
+	[ -e "$policy" ] || ours="$ours $policy"
+	# shellcheck disable=SC2064,SC2086
+	trap "rm -f $ours" EXIT
+	trap 'exit 130' INT TERM HUP
 	mkdir -p "${no_cluster%/*}"
 	say "create_main_cluster = false" >"$no_cluster"
 	if [ ! -e "$policy" ]
 	then
 		printf '#!/bin/sh\nexit 101\n' >"$policy"
 		chmod 755 "$policy"
-		made_policy=yes
 	fi
-	apt_status=0
 	# what the lists that there are offer may do, even where they cannot be renewed
-	apt-get update -qq >"$workshop/apt.log" 2>&1 || true
+	apt-get update -qq >"$apt_log" 2>&1 || true
 	# a package that this release has not must not keep the others out; what needs it will fail
 	known=
 	for package in "$@"
@@ -99,17 +103,13 @@ install_packages()
 		fi
 	done
 	# shellcheck disable=SC2086
-	[ -z "$known" ] ||
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-upgrade $known \
-			>>"$workshop/apt.log" 2>&1 </dev/null || apt_status=$?
-	rm -f "$no_cluster"
-	[ "$made_policy" = no ] || rm -f "$policy"
-	if [ "$apt_status" -ne 0 ]
+	if [ -n "$known" ] && ! DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends --no-upgrade $known >>"$apt_log" 2>&1 </dev/null
 	then
-		tail -n 20 "$workshop/apt.log" >&2
+		tail -n 20 "$apt_log" >&2
 		die "could not install: $*"
 	fi
-}
+)
 
 # See to it that packages are there: root installs them, anyone else is told how.
 need_packages()
@@ -202,12 +202,12 @@ enter_workshop()
 		root=$(cd "$(dirname "$0")" && while [ ! -f cims.control ] && [ "$PWD" != / ]; do cd ..; done && pwd)
 		script=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 		script=${script#"$root"/}
+		# shellcheck disable=SC2086
+		need_packages $wanted
 		workshop=$(mktemp -d "${TMPDIR:-/tmp}/cims.XXXXXX")
 		trap leave_workshop EXIT
 		[ "${#workshop}" -le 45 ] || die "the path ${TMPDIR:-} is too long for Unix-domain sockets beneath it; set TMPDIR to a shorter one"
 		trap 'exit 130' INT TERM HUP
-		# shellcheck disable=SC2086
-		need_packages $wanted
 		ordinary_user=postgres
 		id "$ordinary_user" >/dev/null 2>&1 || ordinary_user=nobody
 		copy_source "$root" "$workshop/source"
