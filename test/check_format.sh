@@ -1,6 +1,7 @@
 #!/bin/sh
 # check_format.sh [ROOT] -- fails if a C file differs from what clang-format 14
-# makes of it, a function is longer than 80 lines, or a shell script does not parse.
+# makes of it, a function is longer than 80 lines, a shell script does not parse,
+# or a link of the documentation leads nowhere.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 bad=0
@@ -24,5 +25,13 @@ END { exit bad }
 for script in .ci/run $(find test -name '*.sh')
 do
 	sh -n "$script" || bad=1
+done
+
+for page in README.md CHANGELOG.md doc/*.md
+do
+	for link in $(grep -o '\](\(\.*[A-Za-z][^)#: ]*\)' "$page" | sed 's/^](//')
+	do
+		[ -e "$(dirname "$page")/$link" ] || { echo "$page: the link to $link leads nowhere" >&2; bad=1; }
+	done
 done
 exit "$bad"
