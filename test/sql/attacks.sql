@@ -337,6 +337,8 @@ SELECT failure($$INSERT INTO orders VALUES (2, '13800000008', 'new')$$);
 UPDATE orders SET note = 'changed';
 UPDATE orders SET phone = phone;
 SELECT failure($$UPDATE orders SET phone = '13800000008'$$);
+INSERT INTO secret_key VALUES ('13800000011');
+UPDATE orders SET phone = '13800000011';
 DELETE FROM secret_key;
 SELECT count(*) FROM orders;
 RESET ROLE;
