@@ -42,7 +42,7 @@ token_under(struct varlena *value, const CimsSealed *sealed, CimsNormalForm form
 /*
  * Tells whether a foreign key asks if an UPDATE of the referencing row changed
  * it: it alone calls by a function looked up into TopMemoryContext, outside any
- * expression.  The answer decides whether the key is checked, and shows to nobody.
+ * expression.
  */
 static bool
 foreign_key_calls(FunctionCallInfo fcinfo)
@@ -66,11 +66,12 @@ values_equal(FunctionCallInfo fcinfo)
 		return true;
 	cims_value_parse(a, &left);
 	cims_value_parse(b, &right);
-	if (!foreign_key_calls(fcinfo))
-	{
-		cims_require_search(left.class_id);
-		cims_require_search(right.class_id);
-	}
+	/* "changed" only has the key checked; "unchanged" would confirm a guess where the key refers to nothing, NOT VALID */
+	if (foreign_key_calls(fcinfo) && (cims_class_level(left.class_id) < CIMS_LEVEL_SEARCH ||
+									  cims_class_level(right.class_id) < CIMS_LEVEL_SEARCH))
+		return false;
+	cims_require_search(left.class_id);
+	cims_require_search(right.class_id);
 	if (left.class_id == right.class_id)
 	{
 		if (likely(left.token != NULL && right.token != NULL && left.token_scheme == right.token_scheme))

@@ -341,6 +341,17 @@ INSERT INTO secret_key VALUES ('13800000011');
 UPDATE orders SET phone = '13800000011';
 DELETE FROM secret_key;
 SELECT count(*) FROM orders;
+-- nor does one that refers to nothing confirm a guess
+CREATE TABLE attacks_probe (p cims.enc_text(phone));
+INSERT INTO attacks_probe SELECT phone FROM customer WHERE id = 7;
+RESET ROLE;
+GRANT REFERENCES ON secret_key TO attacks_none;
+SET ROLE attacks_none;
+ALTER TABLE attacks_probe ADD FOREIGN KEY (p) REFERENCES secret_key NOT VALID;
+UPDATE attacks_probe SET p = '13800000007';
+UPDATE attacks_probe SET p = '13800000008';
+UPDATE attacks_probe SET p = p;
+DROP TABLE attacks_probe;
 RESET ROLE;
 -- by a scan, too
 INSERT INTO secret_key VALUES ('13800000009');
