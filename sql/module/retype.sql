@@ -81,7 +81,8 @@ COMMENT ON FUNCTION cims.only_null_tests(text, int2) IS
 CREATE FUNCTION cims.is_constant(tree text) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT tree !~ '\{(SQLVALUEFUNCTION|NEXTVALUEEXPR|SUBLINK) '
+	-- nor is the check of a domain run, which may call anything
+	SELECT tree !~ '\{(SQLVALUEFUNCTION|NEXTVALUEEXPR|SUBLINK|COERCETODOMAIN) '
 		AND NOT EXISTS (
 			SELECT FROM regexp_matches(tree, ':(?:funcid|opfuncid) (\d+)', 'g') m
 			JOIN pg_proc p ON p.oid = m[1]::oid

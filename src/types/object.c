@@ -56,6 +56,9 @@ static int alter_depth = 0;
 /* Set while the innermost command is VACUUM or ANALYZE; set and restored by process_utility. */
 static bool vacuuming = false;
 
+/* Who runs the innermost command, which may go on as the owner of a table; set and restored by process_utility. */
+static Oid command_user = InvalidOid;
+
 /* Checks one stored column. */
 static void
 check_column(Form_pg_attribute column)
@@ -199,9 +202,15 @@ check_index(Oid index)
 	Form_pg_index form;
 	oidvector *classes;
 	bool isnull;
+	Oid owner;
+	int context;
 
 	if (!HeapTupleIsValid(row))
 		return;
+	/* CREATE INDEX goes on as the table's owner; what counts is who asks for it */
+	GetUserIdAndSecContext(&owner, &context);
+	if (OidIsValid(command_user))
+		SetUserIdAndSecContext(command_user, context);
 	form = (Form_pg_index) GETSTRUCT(row);
 	classes = (oidvector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, row, Anum_pg_index_indclass, &isnull));
 	for (int i = 0; !isnull && i < classes->dim1; i++)
@@ -211,6 +220,7 @@ check_index(Oid index)
 		if (OidIsValid(family))
 			cims_index_require_level(form->indrelid, form->indkey.values[i], family);
 	}
+	SetUserIdAndSecContext(owner, context);
 }
 
 /* Tells whether an expression takes an encrypted column. */
@@ -374,9 +384,11 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 {
 	int depth = alter_depth;
 	bool outer_vacuuming = vacuuming;
+	Oid outer_user = command_user;
 
 	alter_depth = depth + (IsA(statement->utilityStmt, AlterTableStmt) ? 1 : 0);
 	vacuuming = IsA(statement->utilityStmt, VacuumStmt);
+	command_user = GetUserId();
 	PG_TRY();
 	{
 		if (next_process_utility != NULL)
@@ -391,6 +403,7 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 	{
 		alter_depth = depth;
 		vacuuming = outer_vacuuming;
+		command_user = outer_user;
 	}
 	PG_END_TRY();
 }

@@ -220,6 +220,13 @@ CREATE TEMP TABLE guess (p cims.enc_text UNIQUE);
 CREATE TEMP TABLE guess (p cims.enc_text(address) UNIQUE);
 INSERT INTO guess SELECT phone FROM customer WHERE id = 7;
 DROP TABLE guess;
+-- a superuser makes one over a table of anybody's: CREATE INDEX goes on as its owner
+RESET ROLE;
+CREATE TABLE attacks_owned (p text UNIQUE, q text);
+ALTER TABLE attacks_owned OWNER TO attacks_none;
+ALTER TABLE attacks_owned ALTER p TYPE cims.enc_text(phone), ALTER q TYPE cims.enc_text(phone);
+CREATE INDEX ON attacks_owned (q);
+DROP TABLE attacks_owned;
 -- a grant of "search" is enough, but for one in plaintext order
 SET ROLE attacks_search;
 CREATE TEMP TABLE guess (p cims.enc_text(phone) UNIQUE);

@@ -1,0 +1,88 @@
+-- Who maintains a table runs nothing of its owner's: no function in an index, a
+-- check, a trigger, a default, a domain, a policy, a rule or a view, no text in a
+-- job.  If this fails, the owner of a table becomes a superuser by waiting for
+-- cims.protect or cims.reseal.
+\set SHOW_CONTEXT never
+\set VERBOSITY terse
+SET client_min_messages = warning;
+CREATE DATABASE cims_maintenance_attacks TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
+\c cims_maintenance_attacks
+SET client_min_messages = warning;
+CREATE EXTENSION cims;
+SELECT cims.init();
+CREATE ROLE maintenance_owner;
+GRANT CREATE ON SCHEMA public TO maintenance_owner;
+CREATE TABLE secret (s text);
+INSERT INTO secret VALUES ('top');
+
+-- a table full of traps, which speak where a superuser runs them
+SET ROLE maintenance_owner;
+CREATE FUNCTION trap(why text, value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+	IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
+		RAISE WARNING 'a superuser runs the %', why;
+	END IF;
+	RETURN value;
+END
+$$;
+CREATE FUNCTION trap_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.trap('trigger', ''); RETURN NEW; END $$;
+CREATE DOMAIN trapped AS text CHECK (public.trap('domain', VALUE) = VALUE);
+CREATE FUNCTION make_traps(name text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format($f$
+		CREATE TABLE %1$I (id int PRIMARY KEY, phone text DEFAULT 'x'::trapped, name text DEFAULT public.trap('default', 'x'), note text, d trapped DEFAULT 'x');
+		INSERT INTO %1$I SELECT i, 13800000000 + i, 'Name' || i, 'note' FROM generate_series(1, 5) i;
+		CREATE INDEX ON %1$I (phone);
+		CREATE INDEX ON %1$I (public.trap('index', note)) WHERE public.trap('predicate', note) <> '';
+		ALTER TABLE %1$I ADD CHECK (public.trap('check', note) = note);
+		CREATE TRIGGER trap_row BEFORE INSERT OR UPDATE ON %1$I FOR EACH ROW EXECUTE FUNCTION public.trap_row();
+		ALTER TABLE %1$I ENABLE ALWAYS TRIGGER trap_row;
+		CREATE VIEW %2$I AS SELECT t.phone, t.name, public.trap('view', t.note) AS note, s.s FROM %1$I t, secret s WHERE t.phone <> public.trap('view', 'x');
+		CREATE RULE trap_rule AS ON UPDATE TO %1$I WHERE public.trap('rule', OLD.note) = '' DO ALSO SELECT public.trap('rule', '');
+		ALTER TABLE %1$I ENABLE ROW LEVEL SECURITY;
+		CREATE POLICY trap_policy ON %1$I USING (public.trap('policy', phone) <> '')
+	$f$, name, name || '_view');
+END
+$$;
+SELECT make_traps('customer');
+SELECT make_traps('online');
+
+-- the traps work
+RESET ROLE;
+SELECT count(public.trap('statement', 'x'));
+
+-- what a superuser may have to do
+SELECT cims.protect('customer', 'phone', 'phone');
+SELECT cims.protect('customer', 'name', 'name');
+SELECT cims.rotate_key('phone'), cims.rotate_key('name');
+CALL cims.reseal('customer');
+SELECT count(*) FROM cims.check_table('customer');
+SELECT table_name, column_name, type FROM cims.protected_column ORDER BY 1, 2;
+SELECT count(*) FROM cims.residue;
+CALL cims.protect_online('online', 'phone', 'phone');
+CALL cims.protect_online('online', 'name', 'name');
+ANALYZE customer;
+VACUUM online;
+SELECT cims.grant_class(c, current_user, 'reveal') FROM unnest('{phone, name}'::text[]) c;
+SELECT cims.unprotect('customer', 'phone');
+SELECT cims.revoke_class(c, current_user) FROM unnest('{phone, name}'::text[]) c;
+-- what was made again belongs to whom it did, and reads what its owner may
+SELECT c.oid::regclass AS relation, relowner = 'maintenance_owner'::regrole AS the_owners FROM pg_class c
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v') AND relname <> 'secret' ORDER BY 1;
+SET ROLE maintenance_owner;
+SELECT count(*) FROM customer_view;
+SELECT count(*) FROM online_view;
+
+-- a job that its owner wrote
+CREATE TABLE forged (id int PRIMARY KEY, phone bytea);
+INSERT INTO cims.maintenance_job (relation, column_name, work, phase, options) VALUES ('forged'::regclass, 'phone', 'protect_online', 'prepare',
+	'{"class": "phone", "source": "plain", "target": "cims.enc_text(phone); ALTER ROLE maintenance_owner SUPERUSER; --", "build_indexes": true, "commands": ["ALTER ROLE maintenance_owner SUPERUSER"]}');
+INSERT INTO cims.maintenance_job (relation, column_name, work, phase) VALUES ('secret'::regclass, 's', 'reseal', 'reseal');
+RESET ROLE;
+SELECT phase, commands FROM cims.protect_progress;
+CALL cims.protect_online('forged', 'phone', 'phone');
+SELECT rolsuper FROM pg_roles WHERE rolname = 'maintenance_owner';
+
+\c postgres
+DROP DATABASE cims_maintenance_attacks;
+DROP ROLE maintenance_owner;
