@@ -74,11 +74,14 @@ plan_calls_user_function(PlanState *state, Oid *namespace)
 bool
 cims_foreign_key_starts(QueryDesc *query)
 {
-	Oid namespace = get_namespace_oid("cims", true);
 	bool exempt = InNoForceRLSOperation();
 
 	if (exempt && !has_bypassrls_privilege(GetUserId()))
+	{
+		Oid namespace = get_namespace_oid("cims", true);
+
 		exempt = !running_marked && query->operation == CMD_SELECT && !plan_calls_user_function(query->planstate, &namespace);
+	}
 	if (exempt)
 		exempt_query = query;
 	else if (exempt_query == query)
