@@ -34,6 +34,9 @@ static const QueryDesc *exempt_query = NULL;
 static bool running_exempt = false;
 static bool running_marked = false;
 
+/* How many executors run within each other; kept by run_executor. */
+static int running_depth = 0;
+
 /* Tells whether a function is neither PostgreSQL's nor of schema cims. */
 static bool
 is_user_function(Oid function, void *context)
@@ -96,6 +99,13 @@ cims_equality_is_exempt(void)
 	return running_exempt || IsLogicalWorker();
 }
 
+/* Tells how many executors run within each other. */
+int
+cims_executor_depth(void)
+{
+	return running_depth;
+}
+
 /* Executor hook: keeps what is known of the innermost running executor. */
 static void
 CIMS_EXECUTOR_RUN_FUNCTION(run_executor)
@@ -105,6 +115,7 @@ CIMS_EXECUTOR_RUN_FUNCTION(run_executor)
 
 	running_exempt = query == exempt_query;
 	running_marked = InNoForceRLSOperation();
+	running_depth++;
 	PG_TRY();
 	{
 		if (next_executor_run != NULL)
@@ -116,6 +127,7 @@ CIMS_EXECUTOR_RUN_FUNCTION(run_executor)
 	{
 		running_exempt = outer_exempt;
 		running_marked = outer_marked;
+		running_depth--;
 	}
 	PG_END_TRY();
 }

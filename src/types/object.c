@@ -56,6 +56,9 @@ static int alter_depth = 0;
 /* Set while the innermost command is VACUUM or ANALYZE; set and restored by process_utility. */
 static bool vacuuming = false;
 
+/* How many executors ran when that command began; set and restored by process_utility. */
+static int outer_executors = 0;
+
 /* Who runs the innermost command, which may go on as the owner of a table; set and restored by process_utility. */
 static Oid command_user = InvalidOid;
 
@@ -349,11 +352,11 @@ cims_altering_table(void)
 	return alter_depth > 0;
 }
 
-/* Tells whether statistics are gathered. */
+/* Tells whether statistics are gathered: not while a query runs within, of a function in an index. */
 bool
 cims_analyzing(void)
 {
-	return vacuuming || AmAutoVacuumWorkerProcess();
+	return cims_executor_depth() == outer_executors && (vacuuming || AmAutoVacuumWorkerProcess());
 }
 
 /*
@@ -385,10 +388,12 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 	int depth = alter_depth;
 	bool outer_vacuuming = vacuuming;
 	Oid outer_user = command_user;
+	int executors = outer_executors;
 
 	alter_depth = depth + (IsA(statement->utilityStmt, AlterTableStmt) ? 1 : 0);
 	vacuuming = IsA(statement->utilityStmt, VacuumStmt);
 	command_user = GetUserId();
+	outer_executors = cims_executor_depth();
 	PG_TRY();
 	{
 		if (next_process_utility != NULL)
@@ -404,6 +409,7 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 		alter_depth = depth;
 		vacuuming = outer_vacuuming;
 		command_user = outer_user;
+		outer_executors = executors;
 	}
 	PG_END_TRY();
 }

@@ -102,6 +102,7 @@ extern void cims_require_search(int32 class_id); /* "search", unless exempt; lit
 
 /* foreign_key.c */
 extern void cims_foreign_key_init(void);
+extern int cims_executor_depth(void);                  /* how many executors run within each other */
 extern bool cims_equality_is_exempt(void);             /* a foreign-key check runs, or logical apply */
 extern bool cims_foreign_key_starts(QueryDesc *query); /* a query that starts is that of a foreign-key check */
 
