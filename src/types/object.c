@@ -36,6 +36,7 @@
 #include "tcop/utility.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_type.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -359,6 +360,25 @@ cims_analyzing(void)
 	return cims_executor_depth() == outer_executors && (vacuuming || AmAutoVacuumWorkerProcess());
 }
 
+/* Refuses a range type over an encrypted one: its bounds would be ordered by token, and mean nothing. */
+static void
+check_range_type(const CreateRangeStmt *statement)
+{
+	ListCell *cell;
+
+	foreach (cell, statement->params)
+	{
+		DefElem *param = lfirst_node(DefElem, cell);
+
+		if (strcmp(param->defname, "subtype") == 0 && cims_type_of_oid(typenameTypeId(NULL, defGetTypeName(param))) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("there are no ranges of encrypted values"),
+					 errdetail("Who writes a range would have to know the order of plaintexts."),
+					 errhint("Use two columns.")));
+	}
+}
+
 /*
  * Refuses a table that a command has partitioned by ranges of tokens: that is
  * what the default class orders by, and no bound would mean what it says.
@@ -396,6 +416,8 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 	outer_executors = cims_executor_depth();
 	PG_TRY();
 	{
+		if (IsA(statement->utilityStmt, CreateRangeStmt))
+			check_range_type((CreateRangeStmt *) statement->utilityStmt);
 		if (next_process_utility != NULL)
 			next_process_utility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 		else

@@ -77,6 +77,7 @@ CREATE INDEX ON modified ((a::text));
 CREATE INDEX ON modified (lower(a));
 CREATE INDEX ON modified (a) WHERE a = '1';
 CREATE TABLE generated (a cims.enc_text(phone), b text GENERATED ALWAYS AS (a) STORED);
+CREATE TYPE enc_range AS RANGE (subtype = cims.enc_numeric);
 CREATE TABLE ranges (a cims.enc_date(birth_date)) PARTITION BY RANGE (a);
 CREATE TABLE ranges (a cims.enc_date(birth_date)) PARTITION BY RANGE (a cims.enc_date_order_ops);
 DROP TABLE modified, numbered, unknown, bare, bare_but_gone_soon;
