@@ -69,7 +69,7 @@ SELECT format('| %s | %s | %s | %s | %s | %s |', title, target,
 		WHEN 'added' THEN (SELECT round(median::numeric, 2) || ' µs' FROM added a WHERE a.work = line.work AND variant = 'cims')
 		WHEN 'mask' THEN (SELECT round(1000 * median::numeric) || ' ns' FROM added a WHERE a.work = line.work AND variant = 'cims')
 		WHEN 'tps' THEN (SELECT round(median::numeric, 2) || ' (' || round(value::numeric) || ' TPS)' FROM ratio r WHERE r.work = line.work AND variant = 'cims')
-		WHEN 'ms' THEN (SELECT format('%s × (%s to %s; %s ms a query)', round(mean::numeric, 2), round(least::numeric, 2), round(greatest::numeric, 2),
+		WHEN 'ms' THEN (SELECT format('%s × (%s to %s; %s ms a query)', round(mean::numeric, 3), round(least::numeric, 3), round(greatest::numeric, 2),
 			round(value::numeric, 2)) FROM pattern t WHERE t.work = line.work)
 	END,
 	CASE kind
