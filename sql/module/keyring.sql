@@ -105,7 +105,7 @@ CREATE UNIQUE INDEX data_key_one_active ON cims.data_key (class_id) WHERE state 
 COMMENT ON TABLE cims.data_key IS 'data keys of the classes, wrapped by the master key';
 COMMENT ON COLUMN cims.data_key.class_id IS 'the class';
 COMMENT ON COLUMN cims.data_key.version IS 'counts from 1; stands in each sealed value';
-COMMENT ON COLUMN cims.data_key.state IS 'active: seals and reveals; decrypt_only: reveals; disabled: does neither for now; destroyed: for ever';
+COMMENT ON COLUMN cims.data_key.state IS 'active: seals and reveals; decrypt_only: reveals; disabled: does neither until it is enabled; destroyed: never again';
 COMMENT ON COLUMN cims.data_key.suite IS 'the suite that the key is used with';
 COMMENT ON COLUMN cims.data_key.wrapped IS 'the key, wrapped by the master key; NULL once it is destroyed';
 COMMENT ON COLUMN cims.data_key.master_key_id IS 'number of the master key that wraps it';

@@ -64,20 +64,6 @@ cims_class_find(int32 id)
 	return entry == NULL ? NULL : &entry->class;
 }
 
-/* Find a class by its name. */
-const CimsClass *
-cims_class_find_by_name(const char *name)
-{
-	const CimsClass *class;
-	int32 id;
-
-	if (!cims_class_name_valid(name, strlen(name)))
-		return NULL;
-	cims_crypto_check(cims_class_id_of_name(name, strlen(name), &id), "compute the id of a class");
-	class = cims_class_find(id);
-	return class != NULL && strcmp(class->name, name) == 0 ? class : NULL;
-}
-
 /* Return the id of the class of values that are given no class. */
 int32
 cims_class_default_id(void)

@@ -79,7 +79,6 @@ extern void cims_keyring_init(void); /* from _PG_init: GUCs, shared memory, call
 
 /* class.c: NULL where there is no such class */
 extern const CimsClass *cims_class_find(int32 id);
-extern const CimsClass *cims_class_find_by_name(const char *name);
 extern Oid cims_class_table(void);        /* that classes were last read from; changes of one invalidate it */
 extern int32 cims_class_default_id(void); /* id of "default"; needs no catalog */
 
