@@ -88,20 +88,6 @@ values_equal(FunctionCallInfo fcinfo)
 	return memcmp(left_token, right_token, CIMS_TOKEN_LEN) == 0;
 }
 
-/* Compares a value with a plaintext for equality, with the checks of an operator. */
-static bool
-value_equals_plain(struct varlena *value, CimsSealedType type, Datum plain)
-{
-	CimsSealed sealed;
-	unsigned char value_token[CIMS_TOKEN_LEN], plain_token[CIMS_TOKEN_LEN];
-
-	cims_value_parse(value, &sealed);
-	cims_require_search(sealed.class_id);
-	cims_token_of_value(value, value_token);
-	cims_token_of_plain(type, plain, cims_class_normal_form(sealed.class_id), plain_token);
-	return memcmp(value_token, plain_token, CIMS_TOKEN_LEN) == 0;
-}
-
 /* Tells whether an index calls a support function, for itself. */
 static bool
 index_calls(FunctionCallInfo fcinfo)
@@ -162,7 +148,7 @@ compare_values(FunctionCallInfo fcinfo)
 	return compare_tokens(left, right);
 }
 
-/* Orders a value and a plaintext by token. */
+/* Orders a value and a plaintext by token, with the checks of an operator. */
 static int
 compare_with_plain(struct varlena *value, CimsSealedType type, Datum plain)
 {
@@ -366,8 +352,8 @@ compare_plains(FunctionCallInfo fcinfo, CimsSealedType type)
 	return compare_tokens(left, right);
 }
 
-#define EQUAL(v, t, p) (value_equals_plain(v, t, p))
-#define UNEQUAL(v, t, p) (!value_equals_plain(v, t, p))
+#define EQUAL(v, t, p) (compare_with_plain(v, t, p) == 0)
+#define UNEQUAL(v, t, p) (compare_with_plain(v, t, p) != 0)
 #define FORWARD(v, t, p) (compare_with_plain(v, t, p))
 #define BACKWARD(v, t, p) (-compare_with_plain(v, t, p))
 #define BELOW(v, t, p) (compare_with_plain(v, t, p) < 0)
