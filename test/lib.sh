@@ -215,6 +215,8 @@ enter_workshop()
 		[ ! -d "$vectors" ] || cp -R "$vectors" "$workshop/vectors"
 		copy_postgresql "$workshop/pg"
 		mkdir "$workshop/home" "$workshop/tmp"
+		# a read-only original gives a copy that its owner can neither write to nor remove
+		chmod -R u+w "$workshop"
 		[ "$(id -u)" -ne 0 ] || chown -R -h "$ordinary_user:$(id -g "$ordinary_user")" "$workshop"
 		chmod 755 "$workshop"
 		cd "$workshop/source"
