@@ -1,6 +1,6 @@
 EXTENSION    = cims
 EXTVERSION  := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
-PARTS        = crypto mask gram base keyring types
+PARTS        = crypto merkle mask gram record base keyring types access views audit ledger monitor
 MODULE_big   = $(EXTENSION)
 OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c $(PARTS:%=src/%/*.c))))
 PG_CPPFLAGS  = -I$(srcdir)/src
@@ -19,6 +19,8 @@ PGXS        := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 # the install script's parts, each after those that it needs
-SQL_MODULES  = $(wildcard $(patsubst %,sql/module/%.sql,base mask keyring analyze types pattern retype residue protect maintain online))
+SQL_PARTS    = base mask keyring analyze types pattern retype residue protect maintain online \
+	access factor label scope policy views copy audit capture history report ledger verify export retention watch
+SQL_MODULES  = $(wildcard $(SQL_PARTS:%=sql/module/%.sql))
 $(DATA_built): $(SQL_MODULES) $(EXTENSION).control
 	cat $(SQL_MODULES) > $@
