@@ -32,8 +32,9 @@ flags="-g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-r
 
 rm -rf "$build"
 mkdir "$build"
-for source in ../../src/crypto/*.c ../../src/mask/*.c ../../src/gram/*.c
+for source in ../../src/crypto/*.c ../../src/merkle/*.c ../../src/mask/*.c ../../src/gram/*.c ../../src/record/*.c
 do
+	[ -f "$source" ] || continue
 	part=$(basename "$(dirname "$source")")
 	# shellcheck disable=SC2086
 	"$clang" $flags -fsanitize=fuzzer-no-link -c -o "$build/$part.$(basename "$source" .c).o" "$source"
