@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "access/access.h"
 #include "base/base.h"
 #include "keyring/keyring.h"
 #include "types/types.h"
@@ -30,6 +31,7 @@ _PG_init(void)
 	cims_base_init();
 	cims_keyring_init();
 	cims_types_init();
+	cims_access_init();
 
 	MarkGUCPrefixReserved("cims");
 }
