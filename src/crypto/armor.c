@@ -39,11 +39,11 @@ cims_armor_encode(CimsBytes value, char *out)
 		return status;
 	memcpy(out, CIMS_ARMOR_PREFIX, CIMS_ARMOR_PREFIX_LEN);
 	out += CIMS_ARMOR_PREFIX_LEN;
-	out += cims_base64url_encode((CimsBytes){value.data, whole}, out);
+	out += cims_base64_encode(CIMS_BASE64_URL, (CimsBytes){value.data, whole}, out);
 	if (rest > 0)
 		memcpy(end, value.data + whole, rest);
 	memcpy(end + rest, sum, SUM_LEN);
-	(void) cims_base64url_encode((CimsBytes){end, rest + SUM_LEN}, out);
+	(void) cims_base64_encode(CIMS_BASE64_URL, (CimsBytes){end, rest + SUM_LEN}, out);
 	return CIMS_CRYPTO_OK;
 }
 

@@ -8,8 +8,10 @@
 #include "crypto/internal.h"
 
 #define NOT_A_DIGIT 0xff
+#define COMMON_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-static const char url_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char standard_digits[] = COMMON_DIGITS "+/";
+static const char url_digits[] = COMMON_DIGITS "-_";
 
 /* Returns the values of all characters in a form, made at the first call. */
 static const unsigned char *
@@ -30,10 +32,18 @@ digit_values(CimsBase64 form)
 	return values[form];
 }
 
-/* Encodes in by section 5 without padding; returns the number of characters written. */
+/* Returns how many characters len bytes take. */
 size_t
-cims_base64url_encode(CimsBytes in, char *out)
+cims_base64_encoded_len(CimsBase64 form, size_t len)
 {
+	return form == CIMS_BASE64_STANDARD ? (len + 2) / 3 * 4 : len / 3 * 4 + (len % 3 > 0 ? len % 3 + 1 : 0);
+}
+
+/* Encodes bytes; returns the number of characters written. */
+size_t
+cims_base64_encode(CimsBase64 form, CimsBytes in, char *out)
+{
+	const char *digits = form == CIMS_BASE64_STANDARD ? standard_digits : url_digits;
 	char *next = out;
 	size_t i = 0;
 
@@ -41,19 +51,21 @@ cims_base64url_encode(CimsBytes in, char *out)
 	{
 		uint32_t bits = (uint32_t) in.data[i] << 16 | (uint32_t) in.data[i + 1] << 8 | in.data[i + 2];
 
-		*next++ = url_digits[bits >> 18];
-		*next++ = url_digits[bits >> 12 & 63];
-		*next++ = url_digits[bits >> 6 & 63];
-		*next++ = url_digits[bits & 63];
+		*next++ = digits[bits >> 18];
+		*next++ = digits[bits >> 12 & 63];
+		*next++ = digits[bits >> 6 & 63];
+		*next++ = digits[bits & 63];
 	}
 	if (in.len - i > 0)
 	{
 		uint32_t bits = (uint32_t) in.data[i] << 16 | (in.len - i > 1 ? (uint32_t) in.data[i + 1] << 8 : 0);
 
-		*next++ = url_digits[bits >> 18];
-		*next++ = url_digits[bits >> 12 & 63];
+		*next++ = digits[bits >> 18];
+		*next++ = digits[bits >> 12 & 63];
 		if (in.len - i > 1)
-			*next++ = url_digits[bits >> 6 & 63];
+			*next++ = digits[bits >> 6 & 63];
+		while (form == CIMS_BASE64_STANDARD && (next - out) % 4 != 0)
+			*next++ = '=';
 	}
 	return (size_t) (next - out);
 }

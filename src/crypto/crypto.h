@@ -17,6 +17,8 @@
 #define CIMS_TAG_LEN 16       /* authentication tag of either suite */
 #define CIMS_MAC_LEN 32       /* HMAC-SHA-256 and HMAC-SM3 */
 #define CIMS_MAX_NONCE_LEN 24 /* the longer nonce of the two suites */
+#define CIMS_ED25519_PUBLIC_LEN 32
+#define CIMS_ED25519_SIGNATURE_LEN 64
 
 /* How an operation ended. */
 typedef enum CimsCryptoStatus
@@ -72,11 +74,33 @@ extern CimsCryptoStatus cims_mac_sign(CimsMac *mac, const CimsBytes *parts, int 
 									  unsigned char out[CIMS_MAC_LEN]);
 extern void cims_mac_free(CimsMac *mac);
 
-/* mac.c: one-shot digest and HKDF (RFC 5869), out_len at most 255 * 32 */
+/* mac.c: one-shot digest, of one run or of the concatenation of several, and HKDF (RFC 5869), out_len at most 255 * 32 */
 extern CimsCryptoStatus cims_digest(CimsHash hash, const void *data, size_t len,
 									unsigned char out[CIMS_MAC_LEN]);
+extern CimsCryptoStatus cims_digest_parts(CimsHash hash, const CimsBytes *parts, int n_parts,
+										  unsigned char out[CIMS_MAC_LEN]);
 extern CimsCryptoStatus cims_hkdf(CimsHash hash, CimsBytes key, CimsBytes salt, CimsBytes info,
 								  unsigned char *out, size_t out_len);
+
+/* ed25519.c: signatures (RFC 8032 section 5.1) under a private key that is a seed of 32 bytes */
+extern CimsCryptoStatus cims_ed25519_public(const CimsSecret *seed, unsigned char out[CIMS_ED25519_PUBLIC_LEN]);
+extern CimsCryptoStatus cims_ed25519_sign(const CimsSecret *seed, CimsBytes message,
+										  unsigned char out[CIMS_ED25519_SIGNATURE_LEN]);
+/* BAD_TAG where the signature is not of this key over this message, or is not 64 bytes long */
+extern CimsCryptoStatus cims_ed25519_verify(const unsigned char public_key[CIMS_ED25519_PUBLIC_LEN],
+											CimsBytes message, CimsBytes signature);
+
+/* base64.c: RFC 4648, canonical forms only */
+typedef enum CimsBase64
+{
+	CIMS_BASE64_STANDARD = 0, /* section 4, padded with "=" */
+	CIMS_BASE64_URL           /* section 5, without padding */
+} CimsBase64;
+extern size_t cims_base64_encoded_len(CimsBase64 form, size_t len);
+/* no NUL; returns the number of characters written */
+extern size_t cims_base64_encode(CimsBase64 form, CimsBytes in, char *out);
+/* out has room for len * 3 / 4 bytes; false leaves it undefined */
+extern bool cims_base64_decode(CimsBase64 form, const char *text, size_t len, unsigned char *out, size_t *out_len);
 
 /* sealer.c: authenticated encryption under one data key, contexts cached */
 typedef struct CimsSealer CimsSealer;

@@ -68,15 +68,6 @@ extern CimsCryptoStatus cims_sm4_seal(CimsSm4 *sm4, CimsBytes aad, const unsigne
 extern CimsCryptoStatus cims_sm4_unseal(CimsSm4 *sm4, CimsBytes aad, const unsigned char *nonce,
 										CimsBytes sealed, unsigned char *out);
 
-/* base64.c: RFC 4648, canonical forms only */
-typedef enum CimsBase64
-{
-	CIMS_BASE64_STANDARD = 0, /* section 4, padded with "=" */
-	CIMS_BASE64_URL           /* section 5, without padding */
-} CimsBase64;
-extern size_t cims_base64url_encode(CimsBytes in, char *out);
-extern bool cims_base64_decode(CimsBase64 form, const char *text, size_t len, unsigned char *out, size_t *out_len);
-
 /* Writes a number in big-endian order. */
 static inline void
 put_be32(unsigned char *out, uint32_t value)

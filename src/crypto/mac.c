@@ -143,8 +143,18 @@ cims_mac_free(CimsMac *mac)
 CimsCryptoStatus
 cims_digest(CimsHash hash, const void *data, size_t len, unsigned char out[CIMS_MAC_LEN])
 {
+	CimsBytes part = {data, len};
+
+	return cims_digest_parts(hash, &part, 1, out);
+}
+
+/* Hashes the concatenation of parts, in a context that is made once a process. */
+CimsCryptoStatus
+cims_digest_parts(CimsHash hash, const CimsBytes *parts, int n_parts, unsigned char out[CIMS_MAC_LEN])
+{
 	CimsCryptoStatus status = cims_crypto_init();
 	const EVP_MD *md = digest_of(hash);
+	bool done;
 
 	if (status != CIMS_CRYPTO_OK)
 		return status;
@@ -152,8 +162,10 @@ cims_digest(CimsHash hash, const void *data, size_t len, unsigned char out[CIMS_
 		return hash == CIMS_HASH_SM3 ? CIMS_CRYPTO_FAILED : CIMS_CRYPTO_BAD_INPUT;
 	if (digest_ctx == NULL)
 		digest_ctx = EVP_MD_CTX_new();
-	if (digest_ctx == NULL || EVP_DigestInit_ex(digest_ctx, md, NULL) != 1 ||
-		EVP_DigestUpdate(digest_ctx, data, len) != 1 || EVP_DigestFinal_ex(digest_ctx, out, NULL) != 1)
+	done = digest_ctx != NULL && EVP_DigestInit_ex(digest_ctx, md, NULL) == 1;
+	for (int i = 0; done && i < n_parts; i++)
+		done = parts[i].len == 0 || EVP_DigestUpdate(digest_ctx, parts[i].data, parts[i].len) == 1;
+	if (!done || EVP_DigestFinal_ex(digest_ctx, out, NULL) != 1)
 	{
 		cims_crypto_wipe(out, CIMS_MAC_LEN);
 		return cims_crypto_fail(CIMS_CRYPTO_FAILED);
