@@ -1,6 +1,6 @@
 EXTENSION    = cims
 EXTVERSION  := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
-PARTS        = crypto merkle mask gram record label base keyring types access views audit ledger monitor
+PARTS        = crypto merkle mask gram record label jose base keyring types access views audit ledger monitor
 MODULE_big   = $(EXTENSION)
 OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c $(PARTS:%=src/%/*.c))))
 PG_CPPFLAGS  = -I$(srcdir)/src

@@ -9,8 +9,8 @@
 #   5. The unit tests and fuzzers of pure parts need no server: no postgres.h.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
-parts="crypto merkle mask gram record label base keyring types access views audit ledger monitor"
-pure="crypto merkle mask gram record label"
+parts="crypto merkle mask gram record label jose base keyring types access views audit ledger monitor"
+pure="crypto merkle mask gram record label jose"
 
 find src -name '*.[ch]' | sort | xargs awk -v parts="$parts" -v pure="$pure" '
 BEGIN {

@@ -123,6 +123,53 @@ extern CimsCryptoStatus cims_wrap_key(CimsHash hash, const CimsSecret *master, C
 extern CimsCryptoStatus cims_unwrap_key(CimsHash hash, const CimsSecret *master, CimsBytes aad,
 										CimsBytes wrapped, CimsSecret *key);
 
+/* base64.c: RFC 4648, canonical forms only */
+typedef enum CimsBase64
+{
+	CIMS_BASE64_STANDARD = 0, /* section 4, padded with "=" */
+	CIMS_BASE64_URL           /* section 5, without padding */
+} CimsBase64;
+extern size_t cims_base64url_encode(CimsBytes in, char *out);
+extern bool cims_base64_decode(CimsBase64 form, const char *text, size_t len, unsigned char *out, size_t *out_len);
+
+/*
+ * signature.c: verifies signatures of other parties by one key and one algorithm
+ * (RFC 7518 section 3, RFC 8037).  A key is the raw public key (EdDSA, 32 bytes),
+ * x and y (ES256, 64 bytes), the modulus (RS256, 2048 to 8192 bits, with the
+ * exponent beside it, 65537 to 2^32 - 1) or the shared secret (HS256, 32 to 512
+ * bytes); a signature is in JOSE's form.
+ */
+typedef enum CimsSignatureAlgorithm
+{
+	CIMS_SIGNATURE_EDDSA = 1, /* Ed25519 */
+	CIMS_SIGNATURE_ES256,     /* ECDSA over P-256 with SHA-256 */
+	CIMS_SIGNATURE_RS256,     /* RSASSA-PKCS1-v1_5 with SHA-256 */
+	CIMS_SIGNATURE_HS256      /* HMAC with SHA-256 */
+} CimsSignatureAlgorithm;
+typedef struct CimsVerifier CimsVerifier;
+/* CIMS_CRYPTO_BAD_INPUT where the key is none of the algorithm */
+extern CimsCryptoStatus cims_verifier_new(CimsSignatureAlgorithm algorithm, CimsBytes key, CimsBytes exponent,
+										  CimsVerifier **verifier);
+/* CIMS_CRYPTO_BAD_TAG where the signature is not that of the message, whatever the cause */
+extern CimsCryptoStatus cims_verifier_check(const CimsVerifier *verifier, CimsBytes message, CimsBytes signature);
+extern void cims_verifier_free(CimsVerifier *verifier); /* wipes what is secret; NULL is allowed */
+
+/*
+ * otp.c: one-time passwords, RFC 4226 and RFC 6238: the code of a counter, as a
+ * number of 6 to 8 digits; secrets of 16 to 64 bytes.
+ */
+typedef enum CimsOtpHash
+{
+	CIMS_OTP_SHA1 = 1,
+	CIMS_OTP_SHA256,
+	CIMS_OTP_SHA512
+} CimsOtpHash;
+#define CIMS_OTP_MIN_SECRET 16
+#define CIMS_OTP_MAX_SECRET 64
+extern CimsCryptoStatus cims_otp_code(CimsOtpHash hash, CimsBytes secret, uint64_t counter, int digits, char *code);
+/* base32 without padding (RFC 4648 section 6); out has room for (len * 8 + 4) / 5 characters; returns their number */
+extern size_t cims_base32_encode(CimsBytes in, char *out);
+
 /*
  * keyfile.c: finds one master key in the text of a key file or of a command.
  *

@@ -32,7 +32,7 @@ flags="-g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-r
 
 rm -rf "$build"
 mkdir "$build"
-for source in ../../src/crypto/*.c ../../src/merkle/*.c ../../src/mask/*.c ../../src/gram/*.c ../../src/record/*.c ../../src/label/*.c
+for source in ../../src/crypto/*.c ../../src/merkle/*.c ../../src/mask/*.c ../../src/gram/*.c ../../src/record/*.c ../../src/label/*.c ../../src/jose/*.c
 do
 	[ -f "$source" ] || continue
 	part=$(basename "$(dirname "$source")")

@@ -257,7 +257,8 @@ run_file(const char *path, const char *label)
 		int n = 0;
 		int kind = 0;
 
-		if (line[0] == '#')
+		/* those of tokens and one-time passwords are for test_jose.c */
+		if (line[0] == '#' || strncmp(line, "jws ", 4) == 0 || strncmp(line, "totp ", 5) == 0)
 			continue;
 		for (char *word = strtok(line, " \n"); word != NULL && n <= FIELDS_MAX; word = strtok(NULL, " \n"))
 			field[n++] = word;

@@ -5,6 +5,9 @@
 #	gcm RESULT KEY IV AAD PLAIN CIPHERTEXT||TAG
 #	xaes KEY NONCE AAD PLAIN CIPHERTEXT||TAG
 #	xaes-accumulated ROUNDS HASH
+# and for test_jose.c:
+#	jws RESULT NUMBER KEYSET TOKEN
+#	totp HASH SECRET TIME CODE
 # Bytes are in hex, none is "-".  Of AES-GCM only what the core uses is taken:
 # 256-bit keys, 96-bit IVs, 128-bit tags.
 use strict;
@@ -48,3 +51,14 @@ for my $test (@{ $xaes->{tests} })
 	line('xaes', $test->{key}, (map { unpack('H*', $test->{$_}) } qw(nonce_ascii aad_ascii msg_ascii)), $test->{ct_and_tag});
 }
 line('xaes-accumulated', $_, $xaes->{accumulated}{$_}) for grep { /^[0-9]+$/ } sort keys %{ $xaes->{accumulated} };
+# a JSON web signature with the set of its one public (or shared) key
+for my $group (@{ load('json_web_signature.json')->{testGroups} })
+{
+	my $set = JSON::PP->new->canonical->encode({ keys => [ $group->{public} // $group->{private} ] });
+	line('jws', @$_{qw(result tcId)}, unpack('H*', $set), unpack('H*', $_->{jws})) for @{ $group->{tests} };
+}
+my $totp = load('rfc6238_totp.json');
+for my $hash ('sha1', 'sha256', 'sha512')
+{
+	line('totp', $hash, unpack('H*', $totp->{"seed_$hash"}), @$_{ 'time', $hash }) for @{ $totp->{tests} };
+}
