@@ -9,6 +9,7 @@
 #include "utils/guc.h"
 
 #include "access/access.h"
+#include "audit/audit.h"
 #include "base/base.h"
 #include "keyring/keyring.h"
 #include "types/types.h"
@@ -32,6 +33,7 @@ _PG_init(void)
 	cims_keyring_init();
 	cims_types_init();
 	cims_access_init();
+	cims_audit_init();
 
 	MarkGUCPrefixReserved("cims");
 }
