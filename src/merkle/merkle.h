@@ -27,6 +27,7 @@ typedef enum CimsMerkleStatus
 	CIMS_MERKLE_BAD_INPUT,     /* a size or an index out of range */
 	CIMS_MERKLE_MALFORMED,     /* a text or bytes that are not of the format */
 	CIMS_MERKLE_MISSING,       /* a node or tile that was asked for is not at hand */
+	CIMS_MERKLE_STOPPED,       /* a sink wanted no more */
 	CIMS_MERKLE_UNSIGNED,      /* a note without a signature of a known key */
 	CIMS_MERKLE_BAD_SIGNATURE, /* a known key did not make the signature that bears its name */
 	CIMS_MERKLE_FAILED         /* the cryptographic core failed */
@@ -64,7 +65,7 @@ typedef bool (*CimsTileSink)(void *state, int tile_level, uint64_t index, const 
 /* Yields the hash of a complete node; false where it is not at hand. */
 typedef bool (*CimsNodeRead)(void *state, int level, uint64_t index, CimsMerkleHash *out);
 
-/* {0} is the frontier of the empty tree; sink may be NULL; after a failure the frontier is of no more use */
+/* size 0 is the frontier of the empty tree; sink may be NULL; after a failure the frontier is of no more use */
 extern CimsMerkleStatus cims_frontier_append(CimsFrontier *frontier, const CimsMerkleHash *leaf, CimsTileSink sink, void *state);
 extern CimsMerkleStatus cims_frontier_root(const CimsFrontier *frontier, CimsMerkleHash *root);
 /* the stored form: the nodes from the largest to the smallest, 32 bytes each; returns its length */
@@ -137,7 +138,7 @@ typedef struct CimsTileSource
 } CimsTileSource;
 extern bool cims_tile_read_node(void *source, int level, uint64_t index, CimsMerkleHash *out);
 
-/* bundle.c: entries, each after its length in two bytes, big endian */
+/* tile.c: a bundle is entries, each after its length in two bytes, big endian */
 #define CIMS_BUNDLE_ENTRY_MAX 65535
 typedef enum CimsBundleRead
 {
