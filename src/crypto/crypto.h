@@ -123,15 +123,6 @@ extern CimsCryptoStatus cims_wrap_key(CimsHash hash, const CimsSecret *master, C
 extern CimsCryptoStatus cims_unwrap_key(CimsHash hash, const CimsSecret *master, CimsBytes aad,
 										CimsBytes wrapped, CimsSecret *key);
 
-/* base64.c: RFC 4648, canonical forms only */
-typedef enum CimsBase64
-{
-	CIMS_BASE64_STANDARD = 0, /* section 4, padded with "=" */
-	CIMS_BASE64_URL           /* section 5, without padding */
-} CimsBase64;
-extern size_t cims_base64url_encode(CimsBytes in, char *out);
-extern bool cims_base64_decode(CimsBase64 form, const char *text, size_t len, unsigned char *out, size_t *out_len);
-
 /*
  * signature.c: verifies signatures of other parties by one key and one algorithm
  * (RFC 7518 section 3, RFC 8037).  A key is the raw public key (EdDSA, 32 bytes),

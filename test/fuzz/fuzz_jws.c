@@ -19,16 +19,16 @@ sign(const uint8_t *payload, size_t size, char *token)
 	static const char header[] = "{\"alg\":\"HS256\",\"kid\":\"a\"}";
 	unsigned char code[CIMS_MAC_LEN];
 	CimsMac *mac = cims_mac_new(CIMS_HASH_SHA256, key, sizeof(key));
-	size_t n = cims_base64url_encode((CimsBytes){(const unsigned char *) header, sizeof(header) - 1}, token);
+	size_t n = cims_base64_encode(CIMS_BASE64_URL, (CimsBytes){(const unsigned char *) header, sizeof(header) - 1}, token);
 	CimsBytes message;
 
 	token[n++] = '.';
-	n += cims_base64url_encode((CimsBytes){payload, size}, token + n);
+	n += cims_base64_encode(CIMS_BASE64_URL, (CimsBytes){payload, size}, token + n);
 	message = (CimsBytes){(unsigned char *) token, n};
 	FUZZ_CHECK(mac != NULL && cims_mac_sign(mac, &message, 1, code) == CIMS_CRYPTO_OK);
 	cims_mac_free(mac);
 	token[n++] = '.';
-	return n + cims_base64url_encode((CimsBytes){code, sizeof(code)}, token + n);
+	return n + cims_base64_encode(CIMS_BASE64_URL, (CimsBytes){code, sizeof(code)}, token + n);
 }
 
 /* Reads claims, and returns how they are answered. */

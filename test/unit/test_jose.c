@@ -248,16 +248,16 @@ sign(const char *header, const char *payload, unsigned char fill, char *token)
 	CimsMac *mac;
 
 	memset(key, fill, sizeof(key));
-	n = cims_base64url_encode((CimsBytes){(const unsigned char *) header, strlen(header)}, token);
+	n = cims_base64_encode(CIMS_BASE64_URL, (CimsBytes){(const unsigned char *) header, strlen(header)}, token);
 	token[n++] = '.';
-	n += cims_base64url_encode((CimsBytes){(const unsigned char *) payload, strlen(payload)}, token + n);
+	n += cims_base64_encode(CIMS_BASE64_URL, (CimsBytes){(const unsigned char *) payload, strlen(payload)}, token + n);
 	message = (CimsBytes){(unsigned char *) token, n};
 	mac = cims_mac_new(CIMS_HASH_SHA256, key, sizeof(key));
 	if (mac == NULL || cims_mac_sign(mac, &message, 1, code) != CIMS_CRYPTO_OK)
 		abort();
 	cims_mac_free(mac);
 	token[n++] = '.';
-	n += cims_base64url_encode((CimsBytes){code, sizeof(code)}, token + n);
+	n += cims_base64_encode(CIMS_BASE64_URL, (CimsBytes){code, sizeof(code)}, token + n);
 	token[n] = '\0';
 }
 
