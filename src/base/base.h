@@ -10,6 +10,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "storage/lwlock.h"
+#include "utils/snapshot.h"
 
 #include "crypto/crypto.h"
 
@@ -44,6 +45,14 @@ extern bool cims_object_is_ours(Oid catalog, Oid object);
  */
 typedef void (*CimsRowFunction)(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
 extern void cims_table_scan(Oid table, CimsRowFunction row, void *arg);
+
+/*
+ * table.c: the same for the rows that have a value in a text column of
+ * collation "C", by the index that is named (of the extension, the column its
+ * first); as of a snapshot, or as of now where it is NULL.
+ */
+extern void cims_table_find(Oid table, const char *index, AttrNumber column, const char *value, Snapshot snapshot,
+							CimsRowFunction row, void *arg);
 
 /* table.c: copies a text value into a buffer, cut to its size */
 extern void cims_text_copy(Datum value, char *buffer, Size size);

@@ -18,6 +18,7 @@
 #include "catalog/pg_class.h"
 #include "commands/extension.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -51,15 +52,15 @@ cims_table_oid(const char *name)
 	return cims_object_is_ours(RelationRelationId, table) ? table : InvalidOid;
 }
 
-/* Call a function for every row that is visible now. */
-void
-cims_table_scan(Oid table, CimsRowFunction row, void *arg)
+/* Call a function for every row that a scan finds. */
+static void
+scan_table(Oid table, Oid index, Snapshot snapshot, int n_keys, ScanKey keys, CimsRowFunction row, void *arg)
 {
 	Relation rel = table_open(table, AccessShareLock);
 	TupleDesc desc = RelationGetDescr(rel);
 	Datum *values = palloc(sizeof(Datum) * desc->natts);
 	bool *nulls = palloc(sizeof(bool) * desc->natts);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	SysScanDesc scan = systable_beginscan(rel, index, OidIsValid(index), snapshot, n_keys, keys);
 	HeapTuple tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -72,6 +73,24 @@ cims_table_scan(Oid table, CimsRowFunction row, void *arg)
 	table_close(rel, AccessShareLock);
 	pfree(values);
 	pfree(nulls);
+}
+
+/* Call a function for every row that is visible now. */
+void
+cims_table_scan(Oid table, CimsRowFunction row, void *arg)
+{
+	scan_table(table, InvalidOid, NULL, 0, NULL, row, arg);
+}
+
+/* Call a function for every row that has a value in a column. */
+void
+cims_table_find(Oid table, const char *index, AttrNumber column, const char *value, Snapshot snapshot,
+				CimsRowFunction row, void *arg)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(value));
+	scan_table(table, cims_table_oid(index), snapshot, 1, &key, row, arg);
 }
 
 /* Copy a text value into a buffer, cut to its size. */
