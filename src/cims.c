@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "keyring/keyring.h"
 #include "types/types.h"
+#include "views/views.h"
 
 PG_MODULE_MAGIC;
 
@@ -33,6 +34,7 @@ _PG_init(void)
 	cims_keyring_init();
 	cims_types_init();
 	cims_access_init();
+	cims_views_init();
 	cims_audit_init();
 
 	MarkGUCPrefixReserved("cims");

@@ -603,7 +603,10 @@ BEGIN
 				  DETAIL = 'Values that are given no class are sealed under it.';
 	END IF;
 	SELECT c.xmin INTO changed FROM cims.class c WHERE c.id = the_id FOR UPDATE;
-	SELECT string_agg(c, E'\n') INTO used FROM cims.class_columns(the_id) c;
+	SELECT string_agg(c, E'\n') INTO used FROM (
+		SELECT cims.class_columns(the_id)
+		UNION ALL
+		SELECT format('column %I of table %s', g.name, g.relation) FROM cims.governed_column g WHERE g.class = name) u (c);
 	IF used IS NOT NULL THEN
 		RAISE EXCEPTION 'class "%" is in use', name
 			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = used,

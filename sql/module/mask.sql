@@ -4,7 +4,7 @@ CREATE FUNCTION cims.mask(value text, kind text) RETURNS text
 	AS 'MODULE_PATHNAME', 'cims_mask_sql'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION cims.mask(text, text) IS
-	'masks a value: phone, landline, id_card, bank_card, name, address, email, plate, ip, uscc, passport, year, null, partial(prefix,suffix), constant, constant(text)';
+	'masks a value: phone, landline, id_card, bank_card, name, address, email, plate, ip, uscc, passport, year, null, partial(prefix,suffix), bucket(width), bucket(month), bucket(decade), constant, constant(text)';
 
 CREATE FUNCTION cims.mask(value text, kind text, prefix integer, suffix integer) RETURNS text
 	AS 'MODULE_PATHNAME', 'cims_mask_sql_partial'

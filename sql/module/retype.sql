@@ -364,7 +364,7 @@ BEGIN
 		pg_describe_object('pg_class'::regclass, r.ev_class, 0),
 		CASE WHEN r.ev_type = '1' THEN 'DROP VIEW ' || cims.relation_name(r.ev_class)
 			ELSE format('DROP RULE %I ON %s', r.rulename, cims.relation_name(r.ev_class)) END,
-		CASE WHEN r.ev_type = '1' THEN cims.view_commands(r.ev_class, adapt) ELSE cims.rule_commands(r.oid, adapt) END
+		CASE WHEN r.ev_type = '1' THEN cims.adapt_masking_view(r.ev_class, cims.view_commands(r.ev_class, adapt)) ELSE cims.rule_commands(r.oid, adapt) END
 	FROM cims.column_dependents(changes) d
 	JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
 	UNION ALL

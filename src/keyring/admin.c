@@ -62,7 +62,7 @@ cims_is_mask(PG_FUNCTION_ARGS)
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("invalid mask"),
 				errdetail_internal("%s", error),
-				errhint("Masks are phone, landline, id_card, bank_card, name, address, email, plate, ip, uscc, passport, year, null, partial(prefix, suffix) and constant(text)."));
+				errhint("Masks are phone, landline, id_card, bank_card, name, address, email, plate, ip, uscc, passport, year, null, partial(prefix, suffix), bucket(width), bucket(month), bucket(decade) and constant(text)."));
 	PG_RETURN_BOOL(true);
 }
 

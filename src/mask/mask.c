@@ -91,6 +91,8 @@ mask_by_kind(const CimsMaskRule *rule, const char *text, size_t len, char *out)
 			return cims_mask_passport(text, len, out);
 		case CIMS_MASK_YEAR:
 			return cims_mask_year(text, len, out);
+		case CIMS_MASK_BUCKET:
+			return cims_mask_bucket(rule, text, len, out);
 	}
 	return 0;
 }

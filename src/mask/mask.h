@@ -11,9 +11,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define CIMS_MASK_CHAR '*'
 #define CIMS_MASK_CONSTANT_MAX 63
+#define CIMS_MASK_WIDTH_MAX INT64_C(1000000000000000)
 
 typedef enum CimsMaskKind
 {
@@ -31,20 +33,31 @@ typedef enum CimsMaskKind
 	CIMS_MASK_IP,
 	CIMS_MASK_USCC,
 	CIMS_MASK_PASSPORT,
-	CIMS_MASK_YEAR /* the year of an ISO date: "1990-05-06" gives "1990-**-**" */
+	CIMS_MASK_YEAR,  /* the year of an ISO date: "1990-05-06" gives "1990-**-**" */
+	CIMS_MASK_BUCKET /* the range that a number is in, or the month or decade of a date */
 } CimsMaskKind;
+
+/* What a bucket of dates spans. */
+typedef enum CimsMaskUnit
+{
+	CIMS_MASK_UNIT_MONTH = 1,
+	CIMS_MASK_UNIT_DECADE
+} CimsMaskUnit;
 
 /* A mask with its arguments. */
 typedef struct CimsMaskRule
 {
 	CimsMaskKind kind;
-	int prefix; /* partial: code points kept in front */
-	int suffix; /* partial: code points kept at the end */
+	int prefix;        /* partial: code points kept in front */
+	int suffix;        /* partial: code points kept at the end */
+	int64_t width;     /* bucket of numbers: how wide, 1 to CIMS_MASK_WIDTH_MAX; 0 where it is of dates */
+	CimsMaskUnit unit; /* bucket of dates */
 	char constant[CIMS_MASK_CONSTANT_MAX + 1];
 } CimsMaskRule;
 
 /*
- * Parses "phone", "partial(3,4)", "constant" or "constant(text)"; false, with
+ * Parses "phone", "partial(3,4)", "bucket(1000)", "bucket(month)", "bucket(decade)",
+ * "constant" or "constant(text)"; false, with
  * *error pointing to a static message, where it is none of these.  A constant
  * must not be empty, must be valid UTF-8 and must hold a mask character, so that a stored mask is recognised.
  */

@@ -134,6 +134,9 @@ extern size_t cims_mask_passport(const char *text, size_t len, char *out);
 extern size_t cims_mask_plate(const char *text, size_t len, char *out);
 extern size_t cims_mask_year(const char *text, size_t len, char *out);
 
+/* bucket.c */
+extern size_t cims_mask_bucket(const CimsMaskRule *rule, const char *text, size_t len, char *out);
+
 /* name.c */
 extern size_t cims_mask_name(const char *text, size_t len, char *out);
 

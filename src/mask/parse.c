@@ -74,6 +74,29 @@ parse_partial(const char *args, size_t len, CimsMaskRule *rule, const char **err
 	return true;
 }
 
+/* Reads the width of a bucket of numbers, or the span of one of dates. */
+static bool
+parse_bucket(const char *args, size_t len, CimsMaskRule *rule, const char **error)
+{
+	static const char message[] = "A bucket takes a width from 1 to 10^15, month or decade, as in bucket(1000).";
+
+	rule->kind = CIMS_MASK_BUCKET;
+	if (is_word(args, len, "month"))
+		rule->unit = CIMS_MASK_UNIT_MONTH;
+	else if (is_word(args, len, "decade"))
+		rule->unit = CIMS_MASK_UNIT_DECADE;
+	else
+	{
+		if (len == 0 || len > 16 || !cims_mask_all_digits(args, len))
+			return fail(error, message);
+		for (size_t i = 0; i < len; i++)
+			rule->width = rule->width * 10 + (args[i] - '0');
+		if (rule->width < 1 || rule->width > CIMS_MASK_WIDTH_MAX)
+			return fail(error, message);
+	}
+	return true;
+}
+
 /* Reads the text of constant. */
 static bool
 parse_constant(const char *args, size_t len, CimsMaskRule *rule, const char **error)
@@ -115,6 +138,8 @@ cims_mask_parse(const char *spec, size_t len, CimsMaskRule *rule, const char **e
 	if (is_word(spec, word, "partial"))
 		return open != NULL ? parse_partial(open + 1, len - word - 2, rule, error) :
 							  fail(error, "A partial mask takes two counts from 0 to 255, as in partial(3,4).");
+	if (is_word(spec, word, "bucket"))
+		return open != NULL ? parse_bucket(open + 1, len - word - 2, rule, error) : parse_bucket("", 0, rule, error);
 	if (is_word(spec, word, "constant"))
 		return open != NULL ? parse_constant(open + 1, len - word - 2, rule, error) : true;
 

@@ -16,7 +16,7 @@
 #include "cims_compat.h"
 #include "mask/mask.h"
 
-#define KINDS_HINT "A mask is one of phone, landline, id_card, bank_card, name, address, email, plate, ip, uscc, passport, year, null, partial(prefix,suffix), constant and constant(text)."
+#define KINDS_HINT "A mask is one of phone, landline, id_card, bank_card, name, address, email, plate, ip, uscc, passport, year, null, partial(prefix,suffix), bucket(width), bucket(month), bucket(decade), constant and constant(text)."
 
 /* The last specification that one call site gave, so that a scan parses it once. */
 typedef struct ParsedMask

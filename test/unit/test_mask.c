@@ -222,6 +222,33 @@ static const Case cases[] = {
 	{"constant(<*>)", "18012341999", "<*>"},
 	{"constant(＊)", "18012341999", "＊"},
 	{"constant(a)*)", "18012341999", "a)*"},
+	/* ranges: the floor of the bucket and of the next one */
+	{"bucket(1000)", "12345", "12000~13000*"},
+	{"bucket(1000)", "12345.67", "12000~13000*"},
+	{"bucket(1000)", "0", "0~1000*"},
+	{"bucket(1000)", "999.99", "0~1000*"},
+	{"bucket(1000)", "-1", "-1000~0*"},
+	{"bucket(1000)", "-1000", "-1000~0*"},
+	{"bucket(1000)", "-1000.01", "-2000~-1000*"},
+	{"bucket(1000)", "-0.5", "-1000~0*"},
+	{"bucket(1)", "41.9", "41~42*"},
+	{"bucket(1000000000000000)", "999999999999999999", "999000000000000000~1000000000000000000*"},
+	{"bucket(10)", "9999999999999999999", "****************"},
+	{"bucket(10)", "12a", "***"},
+	{"bucket(10)", "1.", "**"},
+	{"bucket(10)", ".5", "**"},
+	{"bucket(10)", "-", "*"},
+	{"bucket(10)", "1e3", "***"},
+	{"bucket(10)", "NaN", "***"},
+	{"bucket(10)", "", ""},
+	{"bucket(month)", "1990-05-06", "1990-05-**"},
+	{"bucket(month)", "1990-05-06 08:30:00+08", "1990-05-**"},
+	{"bucket(month)", "1990/05/06", "1990/05/**"},
+	{"bucket(month)", "19900506", "199005**"},
+	{"bucket(month)", "1990-13-06", "**********"},
+	{"bucket(decade)", "1990-05-06", "199*-**-**"},
+	{"bucket(decade)", "19900506", "199*****"},
+	{"bucket(decade)", "May 6th", "*******"},
 	{"constant", "", ""},
 	{"null", "18012341999", "***"},
 	/* invalid UTF-8 and over-long input */
@@ -237,7 +264,9 @@ static const char *const refused[] = {
 	"partial", "partial()", "partial(", "partial(3", "partial(3)", "partial(3,", "partial(3,)", "partial(,3)", "partial(3,4",
 	"partial(3,4))", "partial(3,4)x", "partial(3,4,5)", "partial(-1,2)", "partial(1,-2)", "partial(+1,2)", "partial(1.5,2)",
 	"partial(256,0)", "partial(0,256)", "partial(99999999999999999999,0)", "partial(4294967297,0)", "partial(a,b)", "partial(1 2,3)",
-	"constant()", "constant(", "constant(*", "constant(x)", "constant(*)x", "constant(\xff*)", "constant(*\n)", "null()", "year(1)"};
+	"constant()", "constant(", "constant(*", "constant(x)", "constant(*)x", "constant(\xff*)", "constant(*\n)", "null()", "year(1)",
+	"bucket", "bucket()", "bucket(0)", "bucket(-1)", "bucket(1.5)", "bucket(1000000000000001)", "bucket(99999999999999999999)",
+	"bucket(year)", "bucket(Month)", "bucket( 10)", "bucket(10", "bucket(10,20)"};
 
 /* What a kind may show: at most so many code points of the input, hiding at least so many. */
 typedef struct Promise

@@ -1,0 +1,179 @@
+/*
+ * display.c
+ *		cims.display: a value as the current role may see it, decided each time
+ *		that it is called.
+ *
+ * Plaintext at level "reveal", the mask at "mask" and "search", NULL at "none",
+ * where the mask has no form in the value's type, and while output is sealed
+ * (dumps set row_security off).  A sealed value also counts by its own class:
+ * the lower of the two levels holds.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "base/base.h"
+#include "views/internal.h"
+
+/* What one call site gave as class and mask, so that a scan parses them once. */
+typedef struct DisplaySite
+{
+	Oid type;          /* base type of the value */
+	int32 class_id;    /* of the class, whether there is one or not */
+	text *class_name;  /* as given */
+	text *mask;        /* as given; NULL where the class's own holds */
+	CimsMaskRule rule; /* what that means */
+} DisplaySite;
+
+PG_FUNCTION_INFO_V1(cims_display);
+PG_FUNCTION_INFO_V1(cims_display_encrypted);
+
+/* Tells whether an argument is the text that was given before. */
+static bool
+is_same_text(const text *known, const text *given)
+{
+	return known != NULL && VARSIZE_ANY_EXHDR(known) == VARSIZE_ANY_EXHDR(given) &&
+		   memcmp(VARDATA_ANY(known), VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given)) == 0;
+}
+
+/* Copies a text into the memory of a call site. */
+static text *
+keep_text(FmgrInfo *flinfo, const text *given)
+{
+	text *copy = MemoryContextAlloc(flinfo->fn_mcxt, VARHDRSZ + VARSIZE_ANY_EXHDR(given));
+
+	SET_VARSIZE(copy, VARHDRSZ + VARSIZE_ANY_EXHDR(given));
+	memcpy(VARDATA(copy), VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given));
+	return copy;
+}
+
+/* Takes over the name of a class; no message repeats it, as who swaps arguments would find the value in the log. */
+static void
+set_class(FmgrInfo *flinfo, DisplaySite *site, const text *name)
+{
+	int32 id;
+
+	site->class_name = NULL;
+	if (!cims_class_name_valid(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("invalid name of a class"),
+				 errdetail("The second argument of cims.display names the class of the value.")));
+	cims_crypto_check(cims_class_id_of_name(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &id), "compute the id of a class");
+	site->class_id = id;
+	site->class_name = keep_text(flinfo, name);
+}
+
+/* Takes over a mask that stands in for that of the class. */
+static void
+set_mask(FmgrInfo *flinfo, DisplaySite *site, const text *mask)
+{
+	const char *error = NULL;
+
+	site->mask = NULL;
+	if (!cims_mask_parse(VARDATA_ANY(mask), VARSIZE_ANY_EXHDR(mask), &site->rule, &error))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid mask specification"),
+				 errdetail("%s", error)));
+	site->mask = keep_text(flinfo, mask);
+}
+
+/* Returns what the call site gave, parsed anew where it is not what it gave before. */
+static DisplaySite *
+display_site(FunctionCallInfo fcinfo)
+{
+	FmgrInfo *flinfo = fcinfo->flinfo;
+	DisplaySite *site = flinfo->fn_extra;
+	const text *name = PG_GETARG_TEXT_PP(1);
+
+	if (unlikely(site == NULL))
+	{
+		Oid type = get_fn_expr_argtype(flinfo, 0);
+
+		if (!OidIsValid(type))
+			elog(ERROR, "could not determine the type of a value to display");
+		site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(DisplaySite));
+		site->type = getBaseType(type);
+		flinfo->fn_extra = site;
+	}
+	if (unlikely(!is_same_text(site->class_name, name)))
+		set_class(flinfo, site, name);
+	if (PG_NARGS() > 2 && unlikely(!is_same_text(site->mask, PG_GETARG_TEXT_PP(2))))
+		set_mask(flinfo, site, PG_GETARG_TEXT_PP(2));
+	return site;
+}
+
+/* Returns the mask that holds at a call site: its own, or that of the class today. */
+static const CimsMaskRule *
+rule_of_site(DisplaySite *site)
+{
+	const CimsClass *class;
+
+	if (site->mask != NULL)
+		return &site->rule;
+	class = cims_class_find(site->class_id);
+	if (class == NULL)
+		return NULL;
+	return &class->mask;
+}
+
+/*
+ * cims.display(value anyelement, class text [, mask text]) returns anyelement:
+ * a value of a plain type.  One of an encrypted type is left to its own output,
+ * which shows it by the same level.
+ */
+Datum
+cims_display(PG_FUNCTION_ARGS)
+{
+	DisplaySite *site = display_site(fcinfo);
+	CimsLevel level = cims_display_level(site->class_id);
+	const CimsMaskRule *rule;
+	Datum masked;
+
+	if (level == CIMS_LEVEL_REVEAL)
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	if (level == CIMS_LEVEL_NONE)
+		PG_RETURN_NULL();
+	if (cims_type_of_oid(site->type) != 0 || cims_type_of_array_oid(site->type) != 0)
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	rule = rule_of_site(site);
+	if (rule == NULL || !cims_views_mask_plain(site->type, PG_GETARG_DATUM(0), rule, &masked))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(masked);
+}
+
+/* cims.display_encrypted(value cims.enc_…, class text [, mask text]) returns the plain type: NULL, too, where the key was destroyed. */
+Datum
+cims_display_encrypted(PG_FUNCTION_ARGS)
+{
+	struct varlena *value = PG_GETARG_VARLENA_PP(0);
+	DisplaySite *site = display_site(fcinfo);
+	CimsLevel level = cims_display_level(site->class_id);
+	CimsSealed sealed;
+	CimsDataKey *key;
+	CimsMaskRule rule;
+	const CimsMaskRule *found;
+	Datum plain, masked;
+
+	cims_value_parse(value, &sealed);
+	if (sealed.class_id != site->class_id)
+		level = Min(level, cims_display_level(sealed.class_id));
+	if (level == CIMS_LEVEL_NONE || sealed.type != cims_type_of_oid(site->type))
+		PG_RETURN_NULL();
+	found = rule_of_site(site);
+	if (level != CIMS_LEVEL_REVEAL && found == NULL)
+		PG_RETURN_NULL();
+	if (found != NULL)
+		rule = *found;
+	if (cims_data_key_find(sealed.class_id, sealed.key_version, &key) == CIMS_KEYS_DESTROYED)
+		PG_RETURN_NULL();
+	plain = cims_value_reveal(value);
+	if (level == CIMS_LEVEL_REVEAL)
+		PG_RETURN_DATUM(plain);
+	if (!cims_views_mask_plain(cims_plain_oid(sealed.type), plain, &rule, &masked))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(masked);
+}
