@@ -61,9 +61,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 3)
 		return 0;
-	rule.kind = (CimsMaskKind) (data[0] % (CIMS_MASK_YEAR + 1));
+	rule.kind = (CimsMaskKind) (data[0] % (CIMS_MASK_BUCKET + 1));
 	rule.prefix = data[1];
 	rule.suffix = data[2];
+	rule.width = data[0] & 0x80 ? data[1] * 100 : 0;
+	rule.unit = CIMS_MASK_UNIT_DECADE;
 	text = fuzz_copy(data + 3, len);
 	out = malloc(room + 1);
 	again = malloc(room + 1);
