@@ -72,6 +72,10 @@ CREATE TABLE cims.class (
 	"precision" int CHECK ("precision" BETWEEN 1 AND 1000),
 	scale int CHECK (scale BETWEEN -1000 AND 1000),
 	created timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	requires_actor boolean NOT NULL DEFAULT false,
+	requires_mfa boolean NOT NULL DEFAULT false,
+	max_auth_age interval CHECK (max_auth_age > '0'),
+	requires_purpose text[] CHECK (pg_catalog.cardinality(requires_purpose) > 0),
 	CHECK (id = cims.class_id(name)),
 	CHECK (scale IS NULL OR "precision" IS NOT NULL)
 );
@@ -87,6 +91,10 @@ COMMENT ON COLUMN cims.class.max_length IS 'most characters of a text, most byte
 COMMENT ON COLUMN cims.class."precision" IS 'most digits of a number';
 COMMENT ON COLUMN cims.class.scale IS 'digits of a number after the point';
 COMMENT ON COLUMN cims.class.created IS 'when the class was made';
+COMMENT ON COLUMN cims.class.requires_actor IS 'a grant counts only with a verified actor, for the role in use';
+COMMENT ON COLUMN cims.class.requires_mfa IS 'and only where more than one factor was verified';
+COMMENT ON COLUMN cims.class.max_auth_age IS 'and only for so long after the actor was authenticated';
+COMMENT ON COLUMN cims.class.requires_purpose IS 'and only for one of these purposes; * is any';
 
 CREATE TABLE cims.data_key (
 	class_id int NOT NULL REFERENCES cims.class,
@@ -247,6 +255,15 @@ BEGIN
 		RAISE EXCEPTION 'a class that limits the scale must limit the precision'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
+	IF c.max_auth_age <= interval '0' THEN
+		RAISE EXCEPTION 'max_auth_age of a class must be longer than 0'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Give null for no limit.';
+	END IF;
+	IF cardinality(c.requires_purpose) = 0 OR array_ndims(c.requires_purpose) > 1
+		OR EXISTS (SELECT FROM unnest(c.requires_purpose) p WHERE p IS NULL OR p = '' OR strpos(p, E'\n') > 0) THEN
+		RAISE EXCEPTION 'requires_purpose of a class must be a list of purposes'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Give null for no demand, {*} for any purpose.';
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION cims.check_class(cims.class) IS 'raises where an option of a class is out of range';
@@ -262,7 +279,11 @@ CREATE FUNCTION cims.create_class(
 	normal_form text DEFAULT NULL,
 	max_length int DEFAULT NULL,
 	"precision" int DEFAULT NULL,
-	scale int DEFAULT NULL
+	scale int DEFAULT NULL,
+	requires_actor boolean DEFAULT false,
+	requires_mfa boolean DEFAULT false,
+	max_auth_age interval DEFAULT NULL,
+	requires_purpose text[] DEFAULT NULL
 ) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -272,8 +293,8 @@ DECLARE
 	new_suite text := coalesce(suite, (SELECT c.suite FROM cims.class c WHERE c.name = 'default'), 'xaes-256-gcm');
 	other text := (SELECT c.name FROM cims.class c WHERE c.id = new_id);
 BEGIN
-	IF name IS NULL OR level IS NULL OR equality IS NULL OR mask IS NULL THEN
-		RAISE EXCEPTION 'name, level, equality and mask of a class must not be null'
+	IF name IS NULL OR level IS NULL OR equality IS NULL OR mask IS NULL OR requires_actor IS NULL OR requires_mfa IS NULL THEN
+		RAISE EXCEPTION 'name, level, equality, mask, requires_actor and requires_mfa of a class must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	-- a rotation of the master key must be over before a key is wrapped
@@ -288,9 +309,12 @@ BEGIN
 				  DETAIL = 'The number of a class is a hash of its name.',
 				  HINT = 'Choose another name.';
 	END IF;
-	PERFORM cims.check_class(ROW(new_id, name, level, new_suite, equality, mask, normal_form, max_length, "precision", scale, now()));
-	INSERT INTO cims.class (id, name, level, suite, equality, mask, normal_form, max_length, "precision", scale)
-		VALUES (new_id, name, level, new_suite, equality, mask, normal_form, max_length, "precision", scale);
+	PERFORM cims.check_class(ROW(new_id, name, level, new_suite, equality, mask, normal_form, max_length, "precision", scale, now(),
+		requires_actor, requires_mfa, max_auth_age, requires_purpose));
+	INSERT INTO cims.class (id, name, level, suite, equality, mask, normal_form, max_length, "precision", scale,
+			requires_actor, requires_mfa, max_auth_age, requires_purpose)
+		VALUES (new_id, name, level, new_suite, equality, mask, normal_form, max_length, "precision", scale,
+			requires_actor, requires_mfa, max_auth_age, requires_purpose);
 	INSERT INTO cims.data_key (class_id, version, state, suite, wrapped, master_key_id)
 		SELECT new_id, 1, 'active', new_suite, cims.make_data_key(new_id, 1), k.master_key_id FROM cims.keyring k;
 	IF NOT FOUND THEN
@@ -300,9 +324,9 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION cims.create_class(text, int, text, boolean, text, text, int, int, int) IS
-	'makes a class of customer data and its first data key: sensitivity level 1 to 4, suite (that of class default unless told), whether equal values are to be found, mask, normal form (lower or null), limits of length, precision and scale';
-REVOKE ALL ON FUNCTION cims.create_class(text, int, text, boolean, text, text, int, int, int) FROM PUBLIC;
+COMMENT ON FUNCTION cims.create_class(text, int, text, boolean, text, text, int, int, int, boolean, boolean, interval, text[]) IS
+	'makes a class of customer data and its first data key: sensitivity level 1 to 4, suite (that of class default unless told), whether equal values are to be found, mask, normal form (lower or null), limits of length, precision and scale, what a grant on it demands of the actor';
+REVOKE ALL ON FUNCTION cims.create_class(text, int, text, boolean, text, text, int, int, int, boolean, boolean, interval, text[]) FROM PUBLIC;
 
 -- Begin
 CREATE FUNCTION cims.init(
@@ -541,7 +565,8 @@ CREATE FUNCTION cims.alter_class(name text, options jsonb, force boolean DEFAULT
 AS $$
 #variable_conflict use_variable
 DECLARE
-	known text[] := ARRAY['level', 'suite', 'equality', 'mask', 'normal_form', 'max_length', 'precision', 'scale'];
+	known text[] := ARRAY['level', 'suite', 'equality', 'mask', 'normal_form', 'max_length', 'precision', 'scale',
+		'requires_actor', 'requires_mfa', 'max_auth_age', 'requires_purpose'];
 	the_id int := cims.require_class(name);
 	old cims.class;
 	new cims.class;
@@ -558,7 +583,7 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = format('Options are %s.', array_to_string(known, ', '));
 	END IF;
 	SELECT string_agg(format('"%s"', o.key), ', ') INTO wrong FROM jsonb_each(options) o
-		WHERE o.value = 'null' AND o.key IN ('level', 'suite', 'equality', 'mask');
+		WHERE o.value = 'null' AND o.key IN ('level', 'suite', 'equality', 'mask', 'requires_actor', 'requires_mfa');
 	IF wrong IS NOT NULL THEN
 		RAISE EXCEPTION 'option % of a class must not be null', wrong USING ERRCODE = 'null_value_not_allowed';
 	END IF;
@@ -577,7 +602,9 @@ BEGIN
 	END IF;
 
 	UPDATE cims.class c SET level = new.level, suite = new.suite, equality = new.equality, mask = new.mask,
-			normal_form = new.normal_form, max_length = new.max_length, "precision" = new."precision", scale = new.scale
+			normal_form = new.normal_form, max_length = new.max_length, "precision" = new."precision", scale = new.scale,
+			requires_actor = new.requires_actor, requires_mfa = new.requires_mfa, max_auth_age = new.max_auth_age,
+			requires_purpose = new.requires_purpose
 		WHERE c.id = the_id;
 	IF new.suite <> old.suite THEN
 		PERFORM cims.rotate_key(name);
@@ -585,7 +612,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION cims.alter_class(text, jsonb, boolean) IS
-	'changes options of a class, given as a JSON object: level, suite (a new data key begins with it), equality, mask, normal_form, max_length, precision, scale; null takes an option away; equality and normal_form of a class in use need force';
+	'changes options of a class, given as a JSON object: level, suite (a new data key begins with it), equality, mask, normal_form, max_length, precision, scale, and what a grant on it demands of the actor: requires_actor, requires_mfa, max_auth_age, requires_purpose; null takes an option away; equality and normal_form of a class in use need force';
 REVOKE ALL ON FUNCTION cims.alter_class(text, jsonb, boolean) FROM PUBLIC;
 
 CREATE FUNCTION cims.drop_class(name text) RETURNS void
@@ -791,7 +818,8 @@ REVOKE ALL ON FUNCTION cims.revoke_class(text, name) FROM PUBLIC;
 
 -- Views
 CREATE VIEW cims.data_class AS
-	SELECT c.name, c.level, c.suite, c.equality, c.mask, c.normal_form, c.max_length, c."precision", c.scale
+	SELECT c.name, c.level, c.suite, c.equality, c.mask, c.normal_form, c.max_length, c."precision", c.scale,
+		c.requires_actor, c.requires_mfa, c.max_auth_age, c.requires_purpose
 	FROM cims.class c;
 COMMENT ON VIEW cims.data_class IS 'the classes of customer data of this database; open to every role';
 COMMENT ON COLUMN cims.data_class.name IS 'name of the class, the type modifier of its columns';
@@ -803,6 +831,10 @@ COMMENT ON COLUMN cims.data_class.normal_form IS 'lower: values are equal withou
 COMMENT ON COLUMN cims.data_class.max_length IS 'most characters of a text, most bytes of a bytea';
 COMMENT ON COLUMN cims.data_class."precision" IS 'most digits of a number';
 COMMENT ON COLUMN cims.data_class.scale IS 'digits of a number after the point';
+COMMENT ON COLUMN cims.data_class.requires_actor IS 'a grant counts only with a verified actor, for the role in use';
+COMMENT ON COLUMN cims.data_class.requires_mfa IS 'and only where more than one factor was verified';
+COMMENT ON COLUMN cims.data_class.max_auth_age IS 'and only for so long after the actor was authenticated';
+COMMENT ON COLUMN cims.data_class.requires_purpose IS 'and only for one of these purposes; * is any';
 REVOKE ALL ON cims.data_class FROM PUBLIC;
 GRANT SELECT ON cims.data_class TO PUBLIC;
 

@@ -45,6 +45,8 @@ extern bool cims_object_is_ours(Oid catalog, Oid object);
  */
 typedef void (*CimsRowFunction)(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
 extern void cims_table_scan(Oid table, CimsRowFunction row, void *arg);
+/* table.c: the same for the rows as they stood before this transaction changed any */
+extern void cims_table_scan_former(Oid table, CimsRowFunction row, void *arg);
 
 /*
  * table.c: the same for the rows that have a value in a text column of

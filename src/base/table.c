@@ -21,6 +21,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "base/base.h"
 
@@ -80,6 +81,20 @@ void
 cims_table_scan(Oid table, CimsRowFunction row, void *arg)
 {
 	scan_table(table, InvalidOid, NULL, 0, NULL, row, arg);
+}
+
+/*
+ * Call a function for every row that was visible before this transaction did
+ * anything: what it inserted comes after command 0, and so does what it deleted.
+ */
+void
+cims_table_scan_former(Oid table, CimsRowFunction row, void *arg)
+{
+	Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(table));
+
+	snapshot->curcid = FirstCommandId;
+	scan_table(table, InvalidOid, snapshot, 0, NULL, row, arg);
+	UnregisterSnapshot(snapshot);
 }
 
 /* Call a function for every row that has a value in a column. */

@@ -68,7 +68,8 @@ table_invalidated(Datum arg, Oid table)
 {
 	if (!OidIsValid(table) || cims_keyring_reads(table))
 		cims_keyring_expire();
-	if (!OidIsValid(table) || cims_grant_reads(table))
+	/* classes say on what conditions grants count */
+	if (!OidIsValid(table) || cims_grant_reads(table) || cims_keyring_reads(table))
 		cims_grant_expire();
 }
 

@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -21,11 +23,14 @@ enum
 	CLASS_NORMAL_FORM,
 	CLASS_MAX_LENGTH,
 	CLASS_PRECISION,
-	CLASS_SCALE
+	CLASS_SCALE,
+	CLASS_CREATED,
+	CLASS_CONDITIONS
 };
 
 static void load_class(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
 static void load_mask(Datum spec, CimsMaskRule *rule);
+static void load_former(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
 
 /* Read every class. */
 void
@@ -35,6 +40,8 @@ cims_class_load(CimsKeyring *keyring, Oid table)
 
 	keyring->classes = hash_create("cims classes", 64, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	cims_table_scan(table, load_class, keyring);
+	if (keyring->own_classes)
+		cims_table_scan_former(table, load_former, keyring);
 }
 
 /* Find a class in a copy of the keyring. */
@@ -112,6 +119,21 @@ load_class(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
 	class->max_length = nulls[CLASS_MAX_LENGTH] ? -1 : DatumGetInt32(values[CLASS_MAX_LENGTH]);
 	class->precision = nulls[CLASS_PRECISION] ? -1 : DatumGetInt32(values[CLASS_PRECISION]);
 	class->scale = nulls[CLASS_SCALE] ? 0 : DatumGetInt32(values[CLASS_SCALE]);
+	cims_conditions_load(values + CLASS_CONDITIONS, nulls + CLASS_CONDITIONS, keyring->context, &class->conditions);
+	if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
+		keyring->own_classes = true;
+}
+
+/* Take over the conditions of a row as it was before this transaction. */
+static void
+load_former(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
+{
+	CimsKeyring *keyring = arg;
+	int32 id = DatumGetInt32(values[CLASS_ID]);
+	CimsClassEntry *entry = hash_search(keyring->classes, &id, HASH_FIND, NULL);
+
+	if (entry != NULL)
+		cims_conditions_load(values + CLASS_CONDITIONS, nulls + CLASS_CONDITIONS, keyring->context, &entry->class.former);
 }
 
 /* Parse a mask; one that is no mask shows nothing. */

@@ -63,6 +63,7 @@ typedef struct HeldLevel
 {
 	HeldKey key;
 	CimsLevel level;
+	bool conditional; /* where the class has conditions, which are asked for each time; any class: one without is meant */
 	Span span;
 } HeldLevel;
 
@@ -74,7 +75,8 @@ typedef struct Grants
 	GrantRow *rows;
 	int n_rows;
 	int max_rows;
-	HTAB *held; /* HeldLevel by role and class */
+	List *conditional; /* ids of the classes with conditions on which there are grants */
+	HTAB *held;        /* HeldLevel by role and class */
 } Grants;
 
 static Grants *current;
@@ -85,9 +87,10 @@ static Oid grant_table;
 static HeldLevel last_class;
 static HeldLevel last_any;
 
-static CimsLevel level_held(int32 class_id, HeldLevel *last);
+static const HeldLevel *level_held(int32 class_id, HeldLevel *last);
 static Grants *current_grants(void);
 static Grants *load_grants(void);
+static void list_conditional(Grants *grants);
 static bool parse_level(const char *name, CimsLevel *level);
 static void load_grant(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
 static bool parse_span(Datum range, Span *span);
@@ -101,18 +104,48 @@ static const char *const level_names[] = {"none", "mask", "search", "reveal"};
 CimsLevel
 cims_class_level(int32 class_id)
 {
-	CimsLevel level = level_held(class_id, &last_class);
+	const HeldLevel *held = level_held(class_id, &last_class);
+	CimsLevel level = held == NULL ? CIMS_LEVEL_NONE : held->level;
 
+	if (level > CIMS_LEVEL_NONE && held->conditional && !cims_conditions_met(class_id))
+		level = CIMS_LEVEL_NONE;
 	if (level < CIMS_LEVEL_REVEAL && class_id == cims_class_default_id())
 		level = Max(level, cims_class_level_any());
 	return level;
+}
+
+/* Return the level of the current role on a class that no change of actor takes away. */
+CimsLevel
+cims_class_lasting_level(int32 class_id)
+{
+	const HeldLevel *held = level_held(class_id, &last_class);
+
+	if (held == NULL || held->conditional)
+		return CIMS_LEVEL_NONE;
+	return cims_class_level(class_id);
 }
 
 /* Return the highest level of the current role on any class. */
 CimsLevel
 cims_class_level_any(void)
 {
-	return level_held(ANY_CLASS, &last_any);
+	const HeldLevel *held = level_held(ANY_CLASS, &last_any);
+	CimsLevel level = held == NULL ? CIMS_LEVEL_NONE : held->level;
+
+	/* the copy may be replaced within the loop: so each round asks it anew */
+	for (int i = 0; current != NULL && i < list_length(current->conditional) && level < CIMS_LEVEL_REVEAL; i++)
+	{
+		int32 class_id = list_nth_int(current->conditional, i);
+
+		held = level_held(class_id, &last_class);
+		if (held != NULL && held->level > level)
+		{
+			CimsLevel higher = held->level;
+
+			level = cims_conditions_met(class_id) ? higher : level;
+		}
+	}
+	return level;
 }
 
 /* Name a level. */
@@ -144,8 +177,8 @@ cims_grant_end_transaction(void)
 		expired = true;
 }
 
-/* Return the level that the current role holds now, from the last answer where that is still good. */
-static CimsLevel
+/* Return what the current role holds now, from the last answer where that is still good; NULL where the extension is not created here. */
+static const HeldLevel *
 level_held(int32 class_id, HeldLevel *last)
 {
 	HeldKey key = {GetUserId(), class_id};
@@ -155,10 +188,10 @@ level_held(int32 class_id, HeldLevel *last)
 	bool found;
 
 	if (grants == NULL)
-		return CIMS_LEVEL_NONE;
+		return NULL;
 	if (last->key.role == key.role && last->key.class_id == class_id &&
 		now >= last->span.from && now < last->span.until)
-		return last->level;
+		return last;
 
 	held = hash_search(grants->held, &key, HASH_FIND, NULL);
 	if (held == NULL || now < held->span.from || now >= held->span.until)
@@ -169,7 +202,7 @@ level_held(int32 class_id, HeldLevel *last)
 		*held = computed;
 	}
 	*last = *held;
-	return held->level;
+	return last;
 }
 
 /* Return the copy of the grants, made anew where it may be out of date; NULL where the extension is not created here. */
@@ -207,6 +240,7 @@ load_grants(void)
 	info.hcxt = context;
 	grants->held = hash_create("cims levels held", 64, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	cims_table_scan(grant_table, load_grant, grants);
+	list_conditional(grants);
 
 	MemoryContextSetParent(context, TopMemoryContext);
 	return grants;
@@ -240,6 +274,20 @@ load_grant(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
 						   repalloc(grants->rows, sizeof(GrantRow) * grants->max_rows);
 	}
 	grants->rows[grants->n_rows++] = row;
+}
+
+/* Note which of the classes have conditions. */
+static void
+list_conditional(Grants *grants)
+{
+	MemoryContext caller = MemoryContextSwitchTo(grants->context);
+
+	for (int i = 0; i < grants->n_rows; i++)
+	{
+		if (cims_conditions_demanded(grants->rows[i].class_id))
+			grants->conditional = list_append_unique_int(grants->conditional, grants->rows[i].class_id);
+	}
+	MemoryContextSwitchTo(caller);
 }
 
 /* Look up a level by its name. */
@@ -281,13 +329,15 @@ parse_span(Datum range, Span *span)
 static HeldLevel
 compute_level(const Grants *grants, HeldKey key, TimestampTz now)
 {
-	HeldLevel held = {key, CIMS_LEVEL_NONE, {DT_NOBEGIN, DT_NOEND}};
+	HeldLevel held = {.key = key, .span = {DT_NOBEGIN, DT_NOEND}};
+
+	held.conditional = list_member_int(grants->conditional, key.class_id);
 
 	for (int i = 0; i < grants->n_rows; i++)
 	{
 		const GrantRow *row = &grants->rows[i];
 
-		if (key.class_id != ANY_CLASS && row->class_id != key.class_id)
+		if (key.class_id == ANY_CLASS ? list_member_int(grants->conditional, row->class_id) : row->class_id != key.class_id)
 			continue;
 		if (!holds_role(key.role, row->grantee))
 			continue;

@@ -93,6 +93,7 @@ typedef struct CimsKeyring
 	CimsKeyringRow row;
 	unsigned char search_key[CIMS_MAX_WRAPPED_LEN];
 	int search_key_len;
+	bool own_classes;           /* this transaction has changed some of them */
 	HTAB *classes;              /* CimsClassEntry by id */
 	CimsClassEntry *last_class; /* found last: what most calls ask for again */
 	HTAB *keys;                 /* KeyEntry by class and version */
@@ -118,6 +119,11 @@ extern CimsKeyStatus cims_wrap_open(const CimsKeyringRow *row, const CimsSecret 
 extern void cims_class_load(CimsKeyring *keyring, Oid table);
 extern CimsClassEntry *cims_class_entry(CimsKeyring *keyring, int32 id);
 extern bool cims_suite_parse(const char *name, CimsSuite *suite);
+
+/* condition.c */
+extern bool cims_conditions_met(int32 class_id);
+extern bool cims_conditions_demanded(int32 class_id); /* of the class with this id; false where there is none */
+extern void cims_conditions_load(const Datum *values, const bool *nulls, MemoryContext context, CimsConditions *conditions);
 
 /* grant.c */
 extern void cims_grant_expire(void);     /* the copy may be out of date; safe in callbacks */

@@ -28,6 +28,15 @@ typedef enum CimsNormalForm
 	CIMS_NORMAL_LOWER
 } CimsNormalForm;
 
+/* What a class demands of the actor before a grant on it counts. */
+typedef struct CimsConditions
+{
+	bool actor;         /* a verified actor, for the role that the grant is used in */
+	bool mfa;           /* who was verified by more than one factor */
+	int32 max_auth_age; /* at most so many seconds ago; 0: no limit */
+	char *purposes;     /* for one of these, each with a newline behind it ("*": any); NULL: no matter what for */
+} CimsConditions;
+
 /* A class as read from cims.class; valid until the next call into the keyring. */
 typedef struct CimsClass
 {
@@ -41,6 +50,8 @@ typedef struct CimsClass
 	int32 max_length; /* code points of text, bytes of bytea; -1: no limit */
 	int32 precision;  /* of numeric; -1: no limit */
 	int32 scale;
+	CimsConditions conditions;
+	CimsConditions former; /* those before this transaction changed the class: what it takes away counts once committed */
 } CimsClass;
 
 typedef enum CimsKeyState
@@ -103,5 +114,18 @@ extern CimsKeyStatus cims_search_mac(CimsSearchUse use, CimsMac **mac, CimsToken
 extern CimsLevel cims_class_level(int32 class_id); /* of the current role, at this statement */
 extern CimsLevel cims_class_level_any(void);       /* the highest on any class: the level on "default" */
 extern const char *cims_level_name(CimsLevel level);
+/* the part of it that lasts while a plan does: none where the class has conditions, which the next actor may not meet */
+extern CimsLevel cims_class_lasting_level(int32 class_id);
+
+/* condition.c: tells whether a class demands an actor at all */
+extern bool cims_class_is_conditional(const CimsClass *class);
+
+/*
+ * condition.c: asks a later part whether conditions are met by the actor of this
+ * transaction, for the current role; no error, no SPI.  While no part has set it,
+ * no condition is met.
+ */
+typedef bool (*CimsConditionHook)(const CimsConditions *conditions);
+extern CimsConditionHook cims_condition_hook;
 
 #endif

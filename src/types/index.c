@@ -77,7 +77,7 @@ is_hidden(Oid relation, const IndexOptInfo *index)
 		class_id = index->indexkeys[i] != 0 ? class_of_column(relation, index->indexkeys[i]) : 0;
 		if (class_id == 0)
 			class_id = cims_class_default_id();
-		if (cims_class_level(class_id) < (order ? CIMS_LEVEL_REVEAL : CIMS_LEVEL_SEARCH))
+		if (cims_class_lasting_level(class_id) < (order ? CIMS_LEVEL_REVEAL : CIMS_LEVEL_SEARCH))
 			return true;
 	}
 	return false;
