@@ -83,6 +83,18 @@
 #define CIMS_OWNS_RELATION(relation, role) pg_class_ownercheck(relation, role)
 #endif
 
+/* 16: GRANT of roles has a list of options */
+#if PG_VERSION_NUM >= 160000
+#define CIMS_GRANT_ROLE_OPTIONS(statement) ((statement)->opt != NIL)
+#else
+#define CIMS_GRANT_ROLE_OPTIONS(statement) ((statement)->admin_opt)
+#endif
+
+/* 17: ALTER TABLE ... SET EXPRESSION */
+#if PG_VERSION_NUM >= 170000
+#define CIMS_HAVE_SET_EXPRESSION
+#endif
+
 /* 18: a query is always run in pieces where it may be */
 #if PG_VERSION_NUM >= 180000
 #define CIMS_EXECUTOR_RUN_FUNCTION(name) name(QueryDesc *query, ScanDirection direction, uint64 count)

@@ -55,6 +55,7 @@ extern void cims_audit_write(CimsPendingEvent *const *events, int n, char *paylo
 
 /* session.c: the fields of the payload that tell who and from where, SUAVCPQ, ready to be copied */
 extern CimsBytes cims_audit_session(void);
+extern const char *cims_audit_client(void); /* the client's address, "local" over a Unix socket, NULL where there is no client */
 extern void cims_audit_session_init(void);
 
 /* partition.c */

@@ -6,6 +6,7 @@
 
 #include "utils/queryjumble.h"
 
+#include "audit/command.h"
 #include "audit/internal.h"
 
 /* Install the hooks and settings of this part. */
@@ -17,6 +18,7 @@ cims_audit_init(void)
 	cims_audit_oids_init();
 	cims_audit_session_init();
 	cims_audit_partition_init();
+	cims_command_init(); /* before the buffer, which is to write what it records */
 	cims_audit_buffer_init();
 	cims_audit_guard_init();
 }

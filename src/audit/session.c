@@ -43,7 +43,6 @@ static StringInfoData fields;
 
 static void build_fields(const char *actor, uint64 query_id);
 static void append_text(CimsField field, const char *text);
-static const char *client_address(void);
 static void role_changed(Datum arg, int cache, uint32 hash);
 
 /* Register for changes of roles. */
@@ -99,7 +98,7 @@ build_fields(const char *actor, uint64 query_id)
 	append_text(CIMS_FIELD_ACTOR, actor);
 	if (actor != NULL)
 		cims_audit_append_field(&fields, CIMS_FIELD_VERIFIED, verified);
-	append_text(CIMS_FIELD_CLIENT, client_address());
+	append_text(CIMS_FIELD_CLIENT, cims_audit_client());
 	append_text(CIMS_FIELD_APPLICATION, application_name[0] != '\0' ? application_name : NULL);
 	if (query_id != 0)
 		cims_audit_append_field(&fields, CIMS_FIELD_QUERY, query_bytes);
@@ -120,8 +119,8 @@ append_text(CimsField field, const char *text)
 }
 
 /* Return the client's address, "local" over a Unix socket, NULL where there is no client. */
-static const char *
-client_address(void)
+const char *
+cims_audit_client(void)
 {
 	static char address[NI_MAXHOST];
 	const SockAddr *client = MyBEEntry != NULL ? (const SockAddr *) &MyBEEntry->st_clientaddr : NULL;
