@@ -5,17 +5,20 @@ CREATE TABLE cims.cluster_change (
 	names text[] NOT NULL,
 	at timestamptz NOT NULL
 );
+-- its rows go, and a publication of all tables must not stand in the way
+ALTER TABLE cims.cluster_change REPLICA IDENTITY FULL;
 COMMENT ON TABLE cims.cluster_change IS 'changes of catalogs since the last look of cims.audit_watch that were recorded';
 COMMENT ON COLUMN cims.cluster_change.xid IS 'the transaction, or subtransaction, that wrote the rows';
 COMMENT ON COLUMN cims.cluster_change.names IS 'objects of the cluster that the command named';
 COMMENT ON COLUMN cims.cluster_change.at IS 'when it was recorded';
 
 CREATE TABLE cims.cluster_position (
+	id boolean PRIMARY KEY DEFAULT true CHECK (id),
 	began timestamptz NOT NULL,
 	number bigint NOT NULL
 );
-CREATE UNIQUE INDEX cluster_position_one_row ON cims.cluster_position ((true));
 COMMENT ON TABLE cims.cluster_position IS 'up to where this database has recorded what other databases told: one row';
+COMMENT ON COLUMN cims.cluster_position.id IS 'true: there is one row';
 COMMENT ON COLUMN cims.cluster_position.began IS 'when the server started, as counting begins anew';
 COMMENT ON COLUMN cims.cluster_position.number IS 'the last command that was read';
 
@@ -76,8 +79,8 @@ BEGIN
 		END IF;
 	END LOOP;
 	IF (entry.began, entry.number) IS DISTINCT FROM (position.began, position.number) THEN
-		DELETE FROM cims.cluster_position;
-		INSERT INTO cims.cluster_position VALUES (entry.began, entry.number);
+		INSERT INTO cims.cluster_position VALUES (true, entry.began, entry.number)
+		ON CONFLICT (id) DO UPDATE SET began = excluded.began, number = excluded.number;
 	END IF;
 	RETURN recorded;
 END

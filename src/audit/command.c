@@ -73,6 +73,7 @@ static void process_utility(PlannedStmt *statement, const char *query_string, bo
 							ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
 							DestReceiver *destination, QueryCompletion *completion);
 static bool concerns_record(Node *statement, ProcessUtilityContext context);
+static bool record_is_at_work(void);
 static bool record_is_here(void);
 static bool installs_record(void);
 static void begin_command(Frame *frame);
@@ -80,6 +81,7 @@ static void end_command(Frame *frame);
 static void record_command(Frame *frame);
 static void append_touched(Frame *frame, StringInfo detail);
 static void object_accessed(ObjectAccessType access, Oid class_id, Oid object, int sub, void *arg);
+static bool is_of_record(ObjectAccessType access, Oid class_id, Oid object, Oid relation);
 static Oid relation_of(Oid class_id, Oid object);
 static Oid read_relation(Oid catalog, Oid index, AttrNumber key_column, AttrNumber column, Oid object);
 static void touch_relation(Frame *frame, Oid relation);
@@ -156,7 +158,17 @@ concerns_record(Node *statement, ProcessUtilityContext context)
 		return false;
 	if (context == PROCESS_UTILITY_SUBCOMMAND && running != NULL && !running->makes_schema)
 		return false;
-	return !resting && !IsBinaryUpgrade && !RecoveryInProgress() && IsTransactionState() && !installs_record();
+	return !record_is_at_work() && !IsBinaryUpgrade && !RecoveryInProgress() && IsTransactionState() && !installs_record();
+}
+
+/* Tell whether what runs is the record's own work. */
+static bool
+record_is_at_work(void)
+{
+	bool writing = cims_audit_writing(true);
+
+	(void) cims_audit_writing(writing);
+	return resting || writing;
 }
 
 /* Tell whether this database keeps a record. */
@@ -248,21 +260,23 @@ object_accessed(ObjectAccessType access, Oid class_id, Oid object, int sub, void
 	Frame *frame = running;
 	MemoryContext old;
 	Oid relation;
+	bool audited;
 	ObjectAddress address = {class_id, object, sub};
 	Touched *touched;
 
 	if (next_object_access)
 		next_object_access(access, class_id, object, sub, arg);
-	if (frame == NULL || resting || (access != OAT_POST_CREATE && access != OAT_POST_ALTER && access != OAT_DROP) ||
+	if (frame == NULL || record_is_at_work() || (access != OAT_POST_CREATE && access != OAT_POST_ALTER && access != OAT_DROP) ||
 		installs_record() || !record_is_here())
 		return;
 
 	relation = relation_of(class_id, object);
-	if (OidIsValid(relation) ? !cims_command_is_audited(relation) : (access == OAT_POST_CREATE && class_id != ProcedureRelationId) || !cims_object_is_ours(class_id, object))
+	audited = OidIsValid(relation) && cims_command_is_audited(relation);
+	if (!audited && !is_of_record(access, class_id, object, relation))
 		return;
 
 	old = MemoryContextSwitchTo(frame->context);
-	if (OidIsValid(relation))
+	if (audited)
 		touch_relation(frame, relation);
 	touched = palloc(sizeof(Touched));
 	touched->change = access == OAT_DROP ? "drop" : access == OAT_POST_ALTER ? "alter" :
@@ -271,6 +285,15 @@ object_accessed(ObjectAccessType access, Oid class_id, Oid object, int sub, void
 	if (touched->object != NULL)
 		frame->touched = lappend(frame->touched, touched);
 	MemoryContextSwitchTo(old);
+}
+
+/* Tell whether an object, or the relation that it belongs to, is of the extension; new functions may replace those that are. */
+static bool
+is_of_record(ObjectAccessType access, Oid class_id, Oid object, Oid relation)
+{
+	if (OidIsValid(relation))
+		return cims_object_is_ours(RelationRelationId, relation);
+	return (access != OAT_POST_CREATE || class_id == ProcedureRelationId) && cims_object_is_ours(class_id, object);
 }
 
 /* Return the relation that an object is or belongs to, InvalidOid for an object of another kind. */

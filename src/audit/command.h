@@ -43,19 +43,20 @@ extern bool cims_command_is_audited(Oid relation);
 extern void cims_command_look_after(const CimsCommand *command, List *relations);
 extern void cims_command_explain(List *names); /* notes for the watchdog that this transaction's changes are recorded */
 
-/* describe.c: what a statement is for the record, before it runs */
+/* facts.c: what a statement is for the record, before it runs */
 extern void cims_command_describe(Node *statement, CimsCommand *command);
-extern char *cims_command_name(Node *name);                    /* a name as it stands in a parse tree, quoted */
+extern char *cims_command_name(Node *name);                    /* a name as it stands in a parse tree, quoted; NULL for what holds none */
 extern char *cims_command_relation(RangeVar *range, Oid *oid); /* the qualified name of a relation; its oid, 0 where there is none */
 extern void cims_command_add_name(CimsCommand *command, const char *kind, const char *name);
 
-/* describe_table.c */
+/* facts_table.c */
 extern void cims_command_alter_table(AlterTableStmt *statement, CimsCommand *command);
 extern void cims_command_create_table(CreateStmt *statement, CimsCommand *command);
 extern void cims_command_alter_enum(AlterEnumStmt *statement, CimsCommand *command);
 
-/* describe_role.c */
+/* facts_role.c */
 extern bool cims_command_role(Node *statement, CimsCommand *command); /* false: not of roles, settings and grants */
+extern void cims_command_options(CimsCommand *command, List *options);
 extern void cims_command_roles(CimsCommand *command, const char *key, List *roles);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * describe.c
+ * facts.c
  *		What a command is for the record.
  *
  * Recorded always: commands on roles, grants, settings, policies, event
@@ -257,6 +257,7 @@ describe_database(Node *statement, CimsCommand *command)
 			break;
 		case T_AlterDatabaseStmt:
 			database = ((AlterDatabaseStmt *) statement)->dbname;
+			cims_command_options(command, ((AlterDatabaseStmt *) statement)->options);
 			break;
 		case T_CreateTableSpaceStmt:
 			cims_json_text(&command->json, "tablespace", ((CreateTableSpaceStmt *) statement)->tablespacename);
@@ -365,7 +366,7 @@ cims_command_relation(RangeVar *range, Oid *oid)
 	return OidIsValid(*oid) ? quote_qualified_identifier(get_namespace_name(get_rel_namespace(*oid)), get_rel_name(*oid)) : cims_command_name((Node *) range);
 }
 
-/* Return a name as it stands in a parse tree, quoted; "" for what holds none. */
+/* Return a name as it stands in a parse tree, quoted; NULL for what holds none. */
 char *
 cims_command_name(Node *name)
 {
@@ -373,7 +374,7 @@ cims_command_name(Node *name)
 
 	initStringInfo(&out);
 	append_name(&out, name);
-	return out.data;
+	return out.len > 0 ? out.data : NULL;
 }
 
 /* Append a name. */

@@ -1,5 +1,5 @@
 /*
- * describe_table.c
+ * facts_table.c
  *		What the record says of commands on tables: each sub-command with the
  *		names that it holds, and no expression, default or constraint.
  */

@@ -1,5 +1,5 @@
 /*
- * describe_role.c
+ * facts_role.c
  *		What the record says of commands on roles, grants and settings.
  *
  * A password is never said, in any form: only that it was set or removed.  The
@@ -28,7 +28,6 @@ static const char *const telling_settings[] = {
 	"shared_preload_libraries",
 };
 
-static void describe_role_options(CimsCommand *command, List *options);
 static void describe_setting(CimsCommand *command, VariableSetStmt *setting);
 static bool setting_is_telling(const char *name);
 static void describe_grant(GrantStmt *grant, CimsCommand *command);
@@ -48,14 +47,14 @@ cims_command_role(Node *statement, CimsCommand *command)
 		case T_CreateRoleStmt:
 			cims_json_text(&command->json, "role", ((CreateRoleStmt *) statement)->role);
 			cims_command_add_name(command, "role", ((CreateRoleStmt *) statement)->role);
-			describe_role_options(command, ((CreateRoleStmt *) statement)->options);
+			cims_command_options(command, ((CreateRoleStmt *) statement)->options);
 			break;
 		case T_AlterRoleStmt:
 			one_role = list_make1(((AlterRoleStmt *) statement)->role);
 			cims_command_roles(command, "roles", one_role);
 			if (((AlterRoleStmt *) statement)->action < 0)
 				cims_json_bool(&command->json, "remove", true);
-			describe_role_options(command, ((AlterRoleStmt *) statement)->options);
+			cims_command_options(command, ((AlterRoleStmt *) statement)->options);
 			break;
 		case T_AlterRoleSetStmt:
 			if (((AlterRoleSetStmt *) statement)->role != NULL)
@@ -142,9 +141,9 @@ role_name(RoleSpec *role)
 	}
 }
 
-/* Describe what a role is made or changed to. */
-static void
-describe_role_options(CimsCommand *command, List *options)
+/* Describe what a role or a database is made or changed to. */
+void
+cims_command_options(CimsCommand *command, List *options)
 {
 	ListCell *cell;
 
