@@ -91,10 +91,7 @@ extern CimsMerkleStatus cims_merkle_root(uint64_t size, CimsNodeRead read, void 
 /* verify.c: OK where it is proven, else BAD_PROOF, whatever the cause (or FAILED) */
 extern CimsMerkleStatus cims_merkle_verify_inclusion(uint64_t index, uint64_t size, const CimsMerkleHash *leaf,
 													 const CimsMerkleHash *hashes, size_t n_hashes, const CimsMerkleHash *root);
-/*
- * Size 1 of 0 is refused, as nothing follows from it, unless both are 0; equal
- * sizes need equal roots and an empty proof.
- */
+/* a size1 of 0 is refused, as nothing follows from it; equal sizes need equal roots and an empty proof */
 extern CimsMerkleStatus cims_merkle_verify_consistency(uint64_t size1, uint64_t size2, const CimsMerkleHash *hashes, size_t n_hashes,
 													   const CimsMerkleHash *root1, const CimsMerkleHash *root2);
 

@@ -97,9 +97,11 @@ cims_merkle_verify_consistency(uint64_t size1, uint64_t size2, const CimsMerkleH
 	CimsMerkleHash hash2;
 	CimsMerkleStatus status;
 
+	if (size1 == 0 || size1 > size2)
+		return CIMS_MERKLE_BAD_PROOF;
 	if (size1 == size2)
 		return n_hashes == 0 && cims_merkle_equal(root1, root2) ? CIMS_MERKLE_OK : CIMS_MERKLE_BAD_PROOF;
-	if (size1 == 0 || size1 > size2 || n_hashes == 0)
+	if (n_hashes == 0)
 		return CIMS_MERKLE_BAD_PROOF;
 	if ((size1 & (size1 - 1)) != 0)
 	{

@@ -399,12 +399,12 @@ check_edges(void)
 			   "what is not at hand is said to be missing");
 	check_that(cims_merkle_verify_consistency(0, 8, NULL, 0, &none, &root8) == CIMS_MERKLE_BAD_PROOF &&
 				   cims_merkle_verify_consistency(0, 8, model.leaves, 3, &none, &root8) == CIMS_MERKLE_BAD_PROOF &&
-				   cims_merkle_verify_consistency(0, 0, NULL, 0, &none, &none) == CIMS_MERKLE_OK &&
+				   cims_merkle_verify_consistency(0, 0, NULL, 0, &none, &none) == CIMS_MERKLE_BAD_PROOF &&
 				   cims_merkle_verify_consistency(8, 8, NULL, 0, &root8, &root8) == CIMS_MERKLE_OK &&
 				   cims_merkle_verify_consistency(8, 8, model.leaves, 1, &root8, &root8) == CIMS_MERKLE_BAD_PROOF &&
 				   cims_merkle_verify_consistency(8, 8, NULL, 0, &root8, &none) == CIMS_MERKLE_BAD_PROOF &&
 				   cims_merkle_verify_consistency(8, 9, NULL, 0, &root8, &root8) == CIMS_MERKLE_BAD_PROOF,
-			   "nothing is consistent with nothing but itself, and equal sizes need equal roots");
+			   "no proof begins from nothing, and equal sizes need equal roots");
 	memset(&frontier, 0, sizeof(frontier));
 	status = CIMS_MERKLE_OK;
 	for (int i = 0; i < 256 && status == CIMS_MERKLE_OK; i++)

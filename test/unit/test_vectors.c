@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "crypto/internal.h"
+#include "merkle/merkle.h"
 
 #define FIELDS_MAX 8
 
@@ -230,6 +231,110 @@ try_xaes_accumulated(char **field)
 	return passed;
 }
 
+/* ed25519 RESULT PUBLICKEY MESSAGE SIGNATURE */
+static bool
+try_ed25519(char **field)
+{
+	Field key = decode(field[2]);
+	Field message = decode(field[3]);
+	Field signature = decode(field[4]);
+	CimsCryptoStatus expected = strcmp(field[1], "valid") == 0 ? CIMS_CRYPTO_OK : CIMS_CRYPTO_BAD_TAG;
+	bool passed = key.len == CIMS_ED25519_PUBLIC_LEN &&
+				  cims_ed25519_verify(key.data, bytes_of(message), bytes_of(signature)) == expected;
+
+	free(key.data);
+	free(message.data);
+	free(signature.data);
+	return passed;
+}
+
+/* Decodes a hash; false where it is none by its length, and then padded or cut. */
+static bool
+decode_hash(const char *hex, CimsMerkleHash *hash)
+{
+	Field field = decode(hex);
+	size_t len = field.len;
+
+	memset(hash, 0, sizeof(*hash));
+	memcpy(hash->bytes, field.data, len < sizeof(hash->bytes) ? len : sizeof(hash->bytes));
+	free(field.data);
+	return len == sizeof(hash->bytes);
+}
+
+/* Decodes the hashes of a proof, each after a "/"; false where one is none. */
+static bool
+decode_proof(char *text, CimsMerkleProof *proof)
+{
+	bool decoded = true;
+
+	proof->count = 0;
+	for (char *next = strchr(text, '/'); next != NULL;)
+	{
+		char *hex = next + 1;
+
+		next = strchr(hex, '/');
+		if (next != NULL)
+			*next = 0;
+		if (proof->count == CIMS_MERKLE_PROOF_MAX)
+			abort();
+		decoded = decode_hash(*hex == 0 ? "-" : hex, &proof->hashes[proof->count++]) && decoded;
+	}
+	return decoded;
+}
+
+/* inclusion RESULT INDEX SIZE ROOT LEAF PROOF, where a leaf or a hash of another length cannot even be given */
+static bool
+try_inclusion(char **field)
+{
+	CimsMerkleHash root, leaf;
+	CimsMerkleProof proof;
+	bool accepted = decode_hash(field[5], &leaf);
+
+	accepted = decode_proof(field[6], &proof) && accepted;
+	(void) decode_hash(field[4], &root);
+	accepted = accepted && cims_merkle_verify_inclusion(strtoull(field[2], NULL, 10), strtoull(field[3], NULL, 10), &leaf,
+														proof.hashes, (size_t) proof.count, &root) == CIMS_MERKLE_OK;
+	return accepted == (strcmp(field[1], "valid") == 0);
+}
+
+/* consistency RESULT SIZE1 SIZE2 ROOT1 ROOT2 PROOF */
+static bool
+try_consistency(char **field)
+{
+	CimsMerkleHash root1, root2;
+	CimsMerkleProof proof;
+	bool accepted = decode_proof(field[6], &proof);
+
+	(void) decode_hash(field[4], &root1);
+	(void) decode_hash(field[5], &root2);
+	accepted = accepted && cims_merkle_verify_consistency(strtoull(field[2], NULL, 10), strtoull(field[3], NULL, 10),
+														  proof.hashes, (size_t) proof.count, &root1, &root2) == CIMS_MERKLE_OK;
+	return accepted == (strcmp(field[1], "valid") == 0);
+}
+
+/* note RESULT VERIFIERKEY NOTE: taken as it is, and refused with any one byte of it changed */
+static bool
+try_note(char **field)
+{
+	Field key_text = decode(field[2]);
+	Field text = decode(field[3]);
+	CimsNoteKey key;
+	CimsNote note;
+	bool valid = strcmp(field[1], "valid") == 0;
+	bool passed = cims_note_key_parse(bytes_of(key_text), &key) == CIMS_MERKLE_OK &&
+				  (cims_note_verify(bytes_of(text), &key, 1, &note, NULL) == CIMS_MERKLE_OK) == valid;
+
+	for (size_t i = 0; passed && i < text.len; i++)
+	{
+		text.data[i] ^= 1;
+		passed = cims_note_verify(bytes_of(text), &key, 1, &note, NULL) != CIMS_MERKLE_OK;
+		text.data[i] ^= 1;
+	}
+	free(key_text.data);
+	free(text.data);
+	return passed;
+}
+
 /* Runs every line of a file; false where there is none. */
 static bool
 run_file(const char *path, const char *label)
@@ -239,7 +344,7 @@ run_file(const char *path, const char *label)
 		const char *name;
 		int fields;
 		bool (*run)(char **field);
-	} kinds[] = {{"hmac", 6, try_hmac}, {"hkdf", 8, try_hkdf}, {"gcm", 7, try_gcm}, {"xaes", 6, try_xaes}, {"xaes-accumulated", 3, try_xaes_accumulated}};
+	} kinds[] = {{"hmac", 6, try_hmac}, {"hkdf", 8, try_hkdf}, {"gcm", 7, try_gcm}, {"xaes", 6, try_xaes}, {"xaes-accumulated", 3, try_xaes_accumulated}, {"ed25519", 5, try_ed25519}, {"inclusion", 7, try_inclusion}, {"consistency", 7, try_consistency}, {"note", 4, try_note}};
 	enum
 	{
 		N_KINDS = sizeof(kinds) / sizeof(kinds[0])
