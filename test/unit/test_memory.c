@@ -131,6 +131,24 @@ use_wrap(unsigned char *out, size_t *len)
 	return status;
 }
 
+/* Makes a key and a signature, and verifies it. */
+static CimsCryptoStatus
+use_ed25519(unsigned char *out, size_t *len)
+{
+	unsigned char public_key[CIMS_ED25519_PUBLIC_LEN];
+	unsigned char signature[CIMS_ED25519_SIGNATURE_LEN];
+	CimsCryptoStatus status = cims_ed25519_public(&key, public_key);
+
+	*len = CIMS_ED25519_SIGNATURE_LEN;
+	if (status == CIMS_CRYPTO_OK)
+		status = cims_ed25519_sign(&key, plain, signature);
+	if (status == CIMS_CRYPTO_OK)
+		status = cims_ed25519_verify(public_key, plain, (CimsBytes){signature, sizeof(signature)});
+	if (status == CIMS_CRYPTO_OK)
+		memcpy(out, signature, sizeof(signature));
+	return status;
+}
+
 /* Fails the first, the second, ... allocation of an operation until none is left to fail. */
 static void
 exhaust(const char *name, Operation operation)
@@ -172,5 +190,7 @@ main(void)
 	exhaust("xaes-256-gcm", use_xaes);
 	exhaust("sm4-ctr-hmac-sm3", use_sm4);
 	exhaust("wrap", use_wrap);
+	(void) cims_ed25519_verify(key.bytes, plain, plain); /* its self-test, which must not be what fails */
+	exhaust("ed25519", use_ed25519);
 	return check_done();
 }
