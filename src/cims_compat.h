@@ -68,6 +68,13 @@
 #define CIMS_SETOP_COLUMNS(setop) ((setop)->dupColIdx)
 #endif
 
+/* storage/proc.h: the number of this backend's transaction; 17 moved it */
+#if PG_VERSION_NUM >= 170000
+#define CIMS_LOCAL_TRANSACTION (MyProc->vxid.lxid)
+#else
+#define CIMS_LOCAL_TRANSACTION (MyProc->lxid)
+#endif
+
 /* 16: updates tell summarizing indexes from others; ownership checks moved into object_ownercheck */
 #if PG_VERSION_NUM >= 160000
 #define CimsUpdateIndexes TU_UpdateIndexes

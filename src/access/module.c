@@ -5,9 +5,11 @@
 #include "postgres.h"
 
 #include "access/access.h"
+#include "access/scope.h"
 
 /* Define the settings and install the hooks. */
 void
 cims_access_init(void)
 {
+	cims_scope_init();
 }

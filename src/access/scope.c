@@ -1,0 +1,602 @@
+/*
+ * scope.c
+ *		What the actor of a statement may see, from the tables of organisations,
+ *		roles, memberships and clearances.
+ *
+ * It is computed when it is first asked for, by a few index scans under one
+ * fresh snapshot, and a statement keeps it to its end: so that every row, and
+ * every plan, is judged by the same rules.  (A parallel worker computes its own,
+ * at the clock time of its leader's statement.)  The next statement keeps it
+ * too unless something has changed: the actor, a rule (each of the tables has a
+ * trigger that invalidates it in every backend), or a range of time that has
+ * begun or ended.
+ *
+ * Rows that the running transaction itself has written do not count: rules are
+ * in force once committed, so that nobody can try one on and roll it back.
+ * What was computed without them ends with the transaction.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rangetypes.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+#include "access/label_type.h"
+#include "access/scope.h"
+#include "base/base.h"
+
+/* The tables, in the order of their names below. */
+enum
+{
+	TABLE_PATH,
+	TABLE_ROLE,
+	TABLE_ROLE_ORG,
+	TABLE_MEMBERSHIP,
+	TABLE_CLEARANCE,
+	N_TABLES
+};
+
+static const char *const table_names[N_TABLES] = {
+	"organisation_path", "scope_role", "scope_role_organisation", "membership", "clearance"};
+
+/* The columns of the tables that are read. */
+enum
+{
+	PATH_ANCESTOR,
+	PATH_DESCENDANT
+};
+enum
+{
+	ROLE_NAME,
+	ROLE_SCOPE,
+	ROLE_BY_TOKEN
+};
+enum
+{
+	ROLE_ORG_ROLE,
+	ROLE_ORG_ORGANISATION,
+	ROLE_ORG_BELOW
+};
+enum
+{
+	MEMBERSHIP_ID,
+	MEMBERSHIP_ACTOR,
+	MEMBERSHIP_ROLE,
+	MEMBERSHIP_ORGANISATION,
+	MEMBERSHIP_VALID
+};
+enum
+{
+	CLEARANCE_ID,
+	CLEARANCE_ACTOR,
+	CLEARANCE_ROLE,
+	CLEARANCE_LABEL,
+	CLEARANCE_VALID
+};
+
+/* A span of time: from <= t < until. */
+typedef struct Span
+{
+	TimestampTz from;
+	TimestampTz until;
+} Span;
+
+/* A role that the actor has, in an organisation or in none. */
+typedef struct Membership
+{
+	char *role;
+	char *organisation;
+	bool by_token; /* claimed by the token, which not every role allows */
+} Membership;
+
+/* A scope with what it rests on. */
+typedef struct Computed
+{
+	CimsScope scope;
+	MemoryContext context;
+	char *actor;
+	char *role;
+	char *organisation;
+	Span span;                      /* no range of time begins or ends within */
+	bool own_rows;                  /* rows of transaction were left out */
+	LocalTransactionId transaction; /* that it was computed or last found good in */
+	TimestampTz statement;
+	/* while it is computed */
+	TimestampTz now;
+	Snapshot snapshot;
+	List *memberships;
+	List *organisations; /* strings, in any order, perhaps repeated */
+	List *clearances;
+	Membership *membership; /* whose role is being read */
+} Computed;
+
+PG_FUNCTION_INFO_V1(cims_scope_changed);
+
+static Computed *current;
+static bool expired;
+static Oid tables[N_TABLES]; /* that were last read from */
+
+static bool same_claim(const char *a, const char *b);
+static Computed *compute(const CimsActor *actor);
+
+/* Note that a table is not what it was; InvalidOid stands for any. */
+static void
+table_invalidated(Datum arg, Oid table)
+{
+	for (int i = 0; i < N_TABLES; i++)
+		if (!OidIsValid(table) || table == tables[i])
+			expired = true;
+}
+
+/* Register for what PostgreSQL tells. */
+void
+cims_scope_init(void)
+{
+	CacheRegisterRelcacheCallback(table_invalidated, (Datum) 0);
+}
+
+/* SQL: cims.scope_changed() returns trigger, after each statement on a table of rules: tells every backend. */
+Datum
+cims_scope_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("cims.scope_changed() can only be called as a trigger"));
+	CacheInvalidateRelcache(trigger->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+/* Tell whether two claims, which may be absent, are the same. */
+static bool
+same_claim(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Tell whether a scope is that of an actor. */
+static bool
+is_of(const Computed *computed, const CimsActor *actor)
+{
+	return same_claim(computed->actor, actor->name) && same_claim(computed->role, actor->role) &&
+		   same_claim(computed->organisation, actor->org);
+}
+
+/* Tell whether a scope that was computed by an earlier statement is still good. */
+static bool
+is_good(const Computed *computed, TimestampTz now)
+{
+	return !expired && now >= computed->span.from && now < computed->span.until &&
+		   (!computed->own_rows || computed->transaction == CIMS_LOCAL_TRANSACTION);
+}
+
+/* Return what the actor of this statement may see; NULL where there is no actor. */
+const CimsScope *
+cims_scope_current(void)
+{
+	const CimsActor *actor = cims_access_actor_of_statement();
+	TimestampTz now = GetCurrentStatementStartTimestamp();
+
+	if (actor == NULL)
+		return NULL;
+	if (current != NULL && is_of(current, actor))
+	{
+		if (current->statement == now && current->transaction == CIMS_LOCAL_TRANSACTION)
+			return &current->scope;
+		AcceptInvalidationMessages();
+		if (is_good(current, now))
+		{
+			current->statement = now;
+			current->transaction = CIMS_LOCAL_TRANSACTION;
+			return &current->scope;
+		}
+	}
+
+	if (current != NULL)
+		MemoryContextDelete(current->context);
+	current = NULL;
+	/* reading may itself hear of a change, and expire what it is about to return: the next statement reads again */
+	expired = false;
+	current = compute(actor);
+	return current == NULL ? NULL : &current->scope;
+}
+
+/* Turn a tstzrange into from <= t < until; false where it is empty. */
+static bool
+parse_span(Datum range, Span *span)
+{
+	RangeType *valid = DatumGetRangeTypeP(range);
+	TypeCacheEntry *type = lookup_type_cache(RangeTypeGetOid(valid), TYPECACHE_RANGE_INFO);
+	RangeBound lower;
+	RangeBound upper;
+	bool empty;
+
+	range_deserialize(type, valid, &lower, &upper, &empty);
+	span->from = lower.infinite ? DT_NOBEGIN : DatumGetTimestampTz(lower.val);
+	span->until = upper.infinite ? DT_NOEND : DatumGetTimestampTz(upper.val);
+	if (!lower.infinite && !lower.inclusive && span->from < DT_NOEND)
+		span->from++;
+	if (!upper.infinite && upper.inclusive && span->until < DT_NOEND)
+		span->until++;
+	return !empty;
+}
+
+/* Tell whether a row is another's, and note where it is not. */
+static bool
+counts(Computed *computed, HeapTuple tuple)
+{
+	if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
+		return true;
+	computed->own_rows = true;
+	return false;
+}
+
+/* Tell whether a range of time holds now, and note when that changes. */
+static bool
+holds(Computed *computed, Datum range)
+{
+	Span valid;
+
+	if (!parse_span(range, &valid))
+		return false;
+	if (computed->now < valid.from)
+		computed->span.until = Min(computed->span.until, valid.from);
+	else if (computed->now >= valid.until)
+		computed->span.from = Max(computed->span.from, valid.until);
+	else
+	{
+		computed->span.from = Max(computed->span.from, valid.from);
+		computed->span.until = Min(computed->span.until, valid.until);
+		return true;
+	}
+	return false;
+}
+
+/* Take over a membership of the actor. */
+static void
+take_membership(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
+{
+	Computed *computed = arg;
+	Membership *membership;
+
+	if (!counts(computed, tuple) || !holds(computed, values[MEMBERSHIP_VALID]))
+		return;
+	membership = palloc0(sizeof(Membership));
+	membership->role = TextDatumGetCString(values[MEMBERSHIP_ROLE]);
+	if (!nulls[MEMBERSHIP_ORGANISATION])
+		membership->organisation = TextDatumGetCString(values[MEMBERSHIP_ORGANISATION]);
+	computed->memberships = lappend(computed->memberships, membership);
+}
+
+/* Take over an organisation that lies below another, or is it. */
+static void
+take_descendant(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
+{
+	Computed *computed = arg;
+
+	if (counts(computed, tuple))
+		computed->organisations = lappend(computed->organisations, TextDatumGetCString(values[PATH_DESCENDANT]));
+}
+
+/* Take over an organisation, with those below it where told. */
+static void
+add_organisation(Computed *computed, const char *organisation, bool below)
+{
+	if (organisation == NULL)
+		return;
+	if (below)
+		cims_table_find(tables[TABLE_PATH], "organisation_path_pkey", PATH_ANCESTOR + 1, organisation, computed->snapshot,
+						take_descendant, computed);
+	else
+		computed->organisations = lappend(computed->organisations, pstrdup(organisation));
+}
+
+/* Take over an organisation that a role of scope "custom" names. */
+static void
+take_custom(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
+{
+	Computed *computed = arg;
+	char *organisation;
+
+	if (!counts(computed, tuple))
+		return;
+	organisation = TextDatumGetCString(values[ROLE_ORG_ORGANISATION]);
+	add_organisation(computed, organisation, DatumGetBool(values[ROLE_ORG_BELOW]));
+}
+
+/* Take over a clearance. */
+static void
+take_clearance(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
+{
+	Computed *computed = arg;
+
+	if (counts(computed, tuple) && holds(computed, values[CLEARANCE_VALID]))
+		computed->clearances = lappend(computed->clearances, PG_DETOAST_DATUM_COPY(values[CLEARANCE_LABEL]));
+}
+
+/* Take over what a role gives to the membership that is being read. */
+static void
+take_role(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
+{
+	Computed *computed = arg;
+	const Membership *membership = computed->membership;
+	char scope[32];
+
+	if (!counts(computed, tuple) || (membership->by_token && !DatumGetBool(values[ROLE_BY_TOKEN])))
+		return;
+	cims_text_copy(values[ROLE_SCOPE], scope, sizeof(scope));
+	if (strcmp(scope, "all") == 0)
+		computed->scope.all = true;
+	else if (strcmp(scope, "custom") == 0)
+		cims_table_find(tables[TABLE_ROLE_ORG], "scope_role_organisation_pkey", ROLE_ORG_ROLE + 1, membership->role,
+						computed->snapshot, take_custom, computed);
+	else if (strcmp(scope, "department") == 0)
+		add_organisation(computed, membership->organisation, false);
+	else if (strcmp(scope, "department_and_below") == 0)
+		add_organisation(computed, membership->organisation, true);
+
+	cims_table_find(tables[TABLE_CLEARANCE], "clearance_role", CLEARANCE_ROLE + 1, membership->role, computed->snapshot,
+					take_clearance, computed);
+}
+
+/* Collect from the tables what the actor has. */
+static void
+collect(Computed *computed)
+{
+	ListCell *cell;
+
+	cims_table_find(tables[TABLE_MEMBERSHIP], "membership_actor", MEMBERSHIP_ACTOR + 1, computed->actor, computed->snapshot,
+					take_membership, computed);
+	if (computed->role != NULL)
+	{
+		Membership *claimed = palloc0(sizeof(Membership));
+
+		claimed->role = computed->role;
+		claimed->organisation = computed->organisation;
+		claimed->by_token = true;
+		computed->memberships = lappend(computed->memberships, claimed);
+	}
+	foreach (cell, computed->memberships)
+	{
+		computed->membership = lfirst(cell);
+		cims_table_find(tables[TABLE_ROLE], "scope_role_pkey", ROLE_NAME + 1, computed->membership->role, computed->snapshot,
+						take_role, computed);
+	}
+	cims_table_find(tables[TABLE_CLEARANCE], "clearance_actor", CLEARANCE_ACTOR + 1, computed->actor, computed->snapshot,
+					take_clearance, computed);
+}
+
+/* Order names by their bytes: for qsort. */
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(((const CimsName *) a)->text, ((const CimsName *) b)->text);
+}
+
+/* Order integers: for qsort. */
+static int
+compare_integers(const void *a, const void *b)
+{
+	int64 left = *(const int64 *) a;
+	int64 right = *(const int64 *) b;
+
+	return (left > right) - (left < right);
+}
+
+/* Order UUIDs: for qsort. */
+static int
+compare_uuids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(pg_uuid_t));
+}
+
+/* Put the organisations into the lists of their forms. */
+static void
+sort_organisations(Computed *computed)
+{
+	CimsScope *scope = &computed->scope;
+	int n = list_length(computed->organisations);
+	CimsName *names = palloc(sizeof(CimsName) * Max(n, 1));
+	ListCell *cell;
+	int kept = 0;
+
+	foreach (cell, computed->organisations)
+		names[kept++] = cims_scope_name(lfirst(cell));
+	qsort(names, n, sizeof(CimsName), compare_names);
+
+	scope->texts = names;
+	scope->integers = palloc(sizeof(int64) * Max(n, 1));
+	scope->uuids = palloc(sizeof(pg_uuid_t) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		if (scope->n_texts > 0 && strcmp(names[scope->n_texts - 1].text, names[i].text) == 0)
+			continue;
+		names[scope->n_texts++] = names[i];
+		if (names[i].is_integer)
+			scope->integers[scope->n_integers++] = names[i].integer;
+		if (names[i].is_uuid)
+			scope->uuids[scope->n_uuids++] = names[i].uuid;
+	}
+	qsort(scope->integers, scope->n_integers, sizeof(int64), compare_integers);
+	qsort(scope->uuids, scope->n_uuids, sizeof(pg_uuid_t), compare_uuids);
+}
+
+/* Put the clearances into their array. */
+static void
+list_clearances(Computed *computed)
+{
+	CimsScope *scope = &computed->scope;
+	ListCell *cell;
+
+	scope->level = -1;
+	scope->clearances = palloc(sizeof(struct varlena *) * Max(list_length(computed->clearances), 1));
+	foreach (cell, computed->clearances)
+	{
+		struct varlena *label = lfirst(cell);
+
+		scope->clearances[scope->n_clearances++] = label;
+		scope->level = Max(scope->level, cims_label_level(CIMS_LABEL_BYTES(label)));
+	}
+}
+
+/* Find the tables; false where the extension is not created here. */
+static bool
+find_tables(void)
+{
+	for (int i = 0; i < N_TABLES; i++)
+	{
+		tables[i] = cims_table_oid(table_names[i]);
+		if (!OidIsValid(tables[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Copy a claim, which may be absent. */
+static char *
+copy_claim(const char *claim)
+{
+	return claim == NULL ? NULL : pstrdup(claim);
+}
+
+/* Compute what an actor may see. */
+static Computed *
+compute(const CimsActor *actor)
+{
+	MemoryContext context;
+	MemoryContext old;
+	Computed *computed;
+
+	if (!find_tables())
+		return NULL;
+
+	/* under the current context until it is whole, so that an error leaves nothing behind */
+	context = AllocSetContextCreate(CurrentMemoryContext, "cims scope", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	computed = palloc0(sizeof(Computed));
+	computed->context = context;
+	computed->actor = pstrdup(actor->name);
+	computed->role = copy_claim(actor->role);
+	computed->organisation = copy_claim(actor->org);
+	computed->span = (Span){DT_NOBEGIN, DT_NOEND};
+	computed->now = computed->statement = GetCurrentStatementStartTimestamp();
+	computed->transaction = CIMS_LOCAL_TRANSACTION;
+
+	/* one snapshot for all, and no registered one of the executor: what has committed counts whatever the isolation level */
+	computed->snapshot = RegisterSnapshot(GetCatalogSnapshot(tables[TABLE_PATH]));
+	collect(computed);
+	UnregisterSnapshot(computed->snapshot);
+
+	computed->scope.owner = cims_scope_name(computed->actor);
+	sort_organisations(computed);
+	list_clearances(computed);
+	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(context, TopMemoryContext);
+	return computed;
+}
+
+/* Read an integer in its one spelling: no sign but a minus, no leading zero. */
+static bool
+read_integer(const char *text, int64 *integer)
+{
+	const char *digits = text + (text[0] == '-');
+	char *end;
+
+	if (digits[0] < '0' || digits[0] > '9' || (digits[0] == '0' && (digits[1] != 0 || digits != text)))
+		return false;
+	errno = 0;
+	*integer = strtoi64(text, &end, 10);
+	return errno == 0 && *end == 0;
+}
+
+/* Read a UUID as it is usually written: 8-4-4-4-12 hexadecimal digits. */
+static bool
+read_uuid(const char *text, pg_uuid_t *uuid)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	int digits = 0;
+
+	if (strlen(text) != sizeof(form) - 1)
+		return false;
+	for (int i = 0; form[i] != 0; i++)
+	{
+		char c = pg_ascii_tolower((unsigned char) text[i]);
+		int value = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 :
+																			-1;
+
+		if (form[i] == '-')
+		{
+			if (c != '-')
+				return false;
+			continue;
+		}
+		if (value < 0)
+			return false;
+		if (digits % 2 == 0)
+			uuid->data[digits / 2] = value << 4;
+		else
+			uuid->data[digits / 2] |= value;
+		digits++;
+	}
+	return true;
+}
+
+/* Find the forms that a name has. */
+CimsName
+cims_scope_name(const char *text)
+{
+	CimsName name = {.text = text, .len = strlen(text)};
+
+	name.is_integer = read_integer(text, &name.integer);
+	name.is_uuid = read_uuid(text, &name.uuid);
+	return name;
+}
+
+/* Tell whether an organisation is among those that were listed: by its text, of the bytes as they are. */
+bool
+cims_scope_has_text(const CimsScope *scope, const char *text, size_t len)
+{
+	int low = 0;
+	int high = scope->n_texts;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+		const CimsName *name = &scope->texts[middle];
+		int order = memcmp(name->text, text, Min(name->len, len));
+
+		if (order == 0 && name->len == len)
+			return true;
+		if (order < 0 || (order == 0 && name->len < len))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+/* The same by an integer. */
+bool
+cims_scope_has_integer(const CimsScope *scope, int64 integer)
+{
+	return bsearch(&integer, scope->integers, scope->n_integers, sizeof(int64), compare_integers) != NULL;
+}
+
+/* The same by a UUID. */
+bool
+cims_scope_has_uuid(const CimsScope *scope, const pg_uuid_t *uuid)
+{
+	return bsearch(uuid, scope->uuids, scope->n_uuids, sizeof(pg_uuid_t), compare_uuids) != NULL;
+}
