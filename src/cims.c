@@ -12,6 +12,7 @@
 #include "audit/audit.h"
 #include "base/base.h"
 #include "keyring/keyring.h"
+#include "ledger/ledger.h"
 #include "types/types.h"
 #include "views/views.h"
 
@@ -36,6 +37,7 @@ _PG_init(void)
 	cims_access_init();
 	cims_views_init();
 	cims_audit_init();
+	cims_ledger_init();
 
 	MarkGUCPrefixReserved("cims");
 }

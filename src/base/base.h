@@ -29,8 +29,18 @@ typedef struct CimsSharedPart
 	void (*startup)(void *area, LWLockPadded *locks);
 } CimsSharedPart;
 
-#define CIMS_MAX_SHARED_PARTS 8
+#define CIMS_MAX_SHARED_PARTS 16
 extern void cims_shared_register(const CimsSharedPart *part);
+
+/*
+ * pending.c: databases with events that wait to be sealed.  Who writes an event
+ * calls cims_pending_mark(); the mark is set once the transaction has committed.
+ * Who seals takes the marks, and sets them again where it could not do all.
+ */
+extern void cims_pending_init(void); /* from cims_base_init */
+extern void cims_pending_mark(void);
+extern void cims_pending_mark_now(void); /* without waiting for the end of the transaction */
+extern int cims_pending_take(Oid *databases, int max, bool *every);
 
 /* table.c: a table of the extension by name, InvalidOid where the extension is not created in this database */
 extern Oid cims_table_oid(const char *name);

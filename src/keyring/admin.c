@@ -130,6 +130,7 @@ cims_rewrap_keys(PG_FUNCTION_ARGS)
 	CimsKeyringRow new_row = keyring.row;
 	CimsSecret *old_master = cims_secret_alloc();
 	CimsSecret *new_master = cims_secret_alloc();
+	CimsRewrap rewrap;
 
 	new_row.master_key_id = (uint32) PG_GETARG_INT32(0);
 	if (new_row.master_key_id == keyring.row.master_key_id)
@@ -152,6 +153,8 @@ cims_rewrap_keys(PG_FUNCTION_ARGS)
 	rewrap_data_keys(&keyring, old_master, &new_row, new_master);
 	rewrap_search_key(&keyring, old_master, &new_row, new_master);
 	SPI_finish();
+	rewrap = (CimsRewrap){&keyring.row, old_master, &new_row, new_master};
+	cims_wrap_rotate(&rewrap);
 
 	cims_crypto_wipe(old_master, sizeof(*old_master));
 	cims_crypto_wipe(new_master, sizeof(*new_master));

@@ -115,6 +115,16 @@ extern bytea *cims_wrap_seal(const CimsKeyringRow *row, const CimsSecret *master
 extern CimsKeyStatus cims_wrap_open(const CimsKeyringRow *row, const CimsSecret *master, int32 class_id,
 									uint32 version, CimsBytes wrapped, CimsSecret *key);
 
+/* A rotation of the master key under way. */
+struct CimsRewrap
+{
+	const CimsKeyringRow *old_row;
+	const CimsSecret *old_master;
+	const CimsKeyringRow *new_row;
+	const CimsSecret *new_master;
+};
+extern void cims_wrap_rotate(const CimsRewrap *rewrap); /* the keys of the other parts */
+
 /* class.c */
 extern void cims_class_load(CimsKeyring *keyring, Oid table);
 extern CimsClassEntry *cims_class_entry(CimsKeyring *keyring, int32 id);

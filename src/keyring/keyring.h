@@ -110,6 +110,28 @@ typedef enum CimsSearchUse
 #define CIMS_SEARCH_USES 3
 extern CimsKeyStatus cims_search_mac(CimsSearchUse use, CimsMac **mac, CimsTokenScheme *scheme);
 
+/*
+ * wrap.c: keys of other parts, wrapped by the master key as data keys are.  What
+ * a key is for and its number are bound into the wrapping.
+ *
+ * Whoever keeps such keys registers a function, called within
+ * cims.rotate_master_key(), that gives each of them to cims_keyring_rewrap() and
+ * stores what that returns.  Who stores a new one, or reads one to unwrap it,
+ * holds cims_keyring_hold() from before: no rotation comes between.
+ */
+typedef enum CimsWrapUse
+{
+	CIMS_WRAP_LEDGER_KEY = -1 /* data keys have their class's id here, the search key 0 */
+} CimsWrapUse;
+typedef struct CimsRewrap CimsRewrap;
+typedef void (*CimsRewrapFunction)(const CimsRewrap *rewrap);
+extern void cims_keyring_register(CimsRewrapFunction function); /* from _PG_init */
+extern void cims_keyring_hold(void);                            /* until cims_keyring_release or the end of the transaction */
+extern void cims_keyring_release(void);
+extern CimsKeyStatus cims_keyring_wrap(CimsWrapUse use, uint32 number, const CimsSecret *key, bytea **wrapped);
+extern CimsKeyStatus cims_keyring_unwrap(CimsWrapUse use, uint32 number, CimsBytes wrapped, CimsSecret *key);
+extern bytea *cims_keyring_rewrap(const CimsRewrap *rewrap, CimsWrapUse use, uint32 number, CimsBytes wrapped);
+
 /* grant.c */
 extern CimsLevel cims_class_level(int32 class_id); /* of the current role, at this statement */
 extern CimsLevel cims_class_level_any(void);       /* the highest on any class: the level on "default" */
