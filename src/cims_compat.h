@@ -111,4 +111,24 @@
 #define CIMS_EXECUTOR_RUN_CALL(next) next(query, direction, count, once)
 #endif
 
+/* 17: the local transaction id moved into a structure of its own */
+#if PG_VERSION_NUM >= 170000
+#define CIMS_LOCAL_TRANSACTION(proc) ((proc)->vxid.lxid)
+#else
+#define CIMS_LOCAL_TRANSACTION(proc) ((proc)->lxid)
+#endif
+
+/* 16: memory of settings is no longer plain malloc's; being a member and being allowed to SET ROLE are two things */
+#if PG_VERSION_NUM >= 160000
+#define cims_guc_malloc(size) guc_malloc(LOG, size)
+#define cims_guc_strdup(string) guc_strdup(LOG, string)
+#define cims_guc_free(pointer) guc_free(pointer)
+#define CIMS_MAY_SET_ROLE(user, role) member_can_set_role(user, role)
+#else
+#define cims_guc_malloc(size) malloc(size)
+#define cims_guc_strdup(string) strdup(string)
+#define cims_guc_free(pointer) free(pointer)
+#define CIMS_MAY_SET_ROLE(user, role) is_member_of_role(user, role)
+#endif
+
 #endif

@@ -4,12 +4,16 @@
  */
 #include "postgres.h"
 
-#include "access/access.h"
+#include "access/internal.h"
 #include "access/scope.h"
 
 /* Define the settings and install the hooks. */
 void
 cims_access_init(void)
 {
+	cims_access_keys_init();
+	cims_access_token_init();
+	cims_access_condition_init();
+	cims_access_redact_init();
 	cims_scope_init();
 }

@@ -1,0 +1,61 @@
+/*
+ * internal.h
+ *		What the files of this part share among themselves.
+ */
+#ifndef CIMS_ACCESS_INTERNAL_H
+#define CIMS_ACCESS_INTERNAL_H
+
+#include "fmgr.h"
+#include "utils/palloc.h"
+
+#include "access/access.h"
+#include "jose/jose.h"
+
+/* What is known of an actor; begins with what other parts see of it. */
+typedef struct CimsActorState
+{
+	CimsActor actor;
+	CimsClaims claims;
+	const char *payload; /* the claims as they were signed: UTF-8 */
+	size_t payload_len;
+	text *name; /* the strings of the actor as SQL returns them; NULL where there is none */
+	text *role;
+	text *org;
+	text *purpose;
+	text *acr;
+} CimsActorState;
+
+/* Why a token was refused: constant texts, as nothing of a token may stand in a message. */
+typedef struct CimsTokenError
+{
+	int sqlstate;
+	const char *message;
+	const char *hint;
+} CimsTokenError;
+
+/* keys.c: settings of tokens, and the keys that may sign them */
+extern void cims_access_keys_init(void);
+extern const CimsKeySet *cims_access_keys(void); /* raises where there are none */
+extern void cims_access_limits(CimsClaimLimits *limits);
+extern bool cims_access_means_mfa(const CimsClaims *claims);
+
+/* actor.c */
+extern CimsActorState *cims_actor_make(const char *payload, size_t len, MemoryContext context); /* NULL: malformed */
+extern const CimsTokenError *cims_actor_verify(const char *token, size_t len, CimsActorState **state);
+
+/* token.c: the setting cims.token */
+extern void cims_access_token_init(void);
+extern const CimsActorState *cims_access_state(bool of_statement);
+extern void cims_access_put(const CimsActorState *state); /* until the transaction, the savepoint or the function ends */
+extern void cims_access_forget(void);
+
+/* factor.c */
+extern void cims_access_factor_init(void);
+
+/* condition.c */
+extern void cims_access_condition_init(void);
+
+/* redact.c */
+extern void cims_access_redact_init(void);
+
+#endif
