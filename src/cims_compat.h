@@ -68,12 +68,13 @@
 #define CIMS_SETOP_COLUMNS(setop) ((setop)->dupColIdx)
 #endif
 
-/* storage/proc.h: the number of this backend's transaction; 17 moved it */
+/* storage/proc.h: the number of a process's transaction, and of this one's; 17 moved it */
 #if PG_VERSION_NUM >= 170000
-#define CIMS_LOCAL_TRANSACTION (MyProc->vxid.lxid)
+#define CIMS_TRANSACTION_OF(proc) ((proc)->vxid.lxid)
 #else
-#define CIMS_LOCAL_TRANSACTION (MyProc->lxid)
+#define CIMS_TRANSACTION_OF(proc) ((proc)->lxid)
 #endif
+#define CIMS_LOCAL_TRANSACTION CIMS_TRANSACTION_OF(MyProc)
 
 /* 16: updates tell summarizing indexes from others; ownership checks moved into object_ownercheck */
 #if PG_VERSION_NUM >= 160000
@@ -109,13 +110,6 @@
 #else
 #define CIMS_EXECUTOR_RUN_FUNCTION(name) name(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
 #define CIMS_EXECUTOR_RUN_CALL(next) next(query, direction, count, once)
-#endif
-
-/* 17: the local transaction id moved into a structure of its own */
-#if PG_VERSION_NUM >= 170000
-#define CIMS_LOCAL_TRANSACTION(proc) ((proc)->vxid.lxid)
-#else
-#define CIMS_LOCAL_TRANSACTION(proc) ((proc)->lxid)
 #endif
 
 /* 16: memory of settings is no longer plain malloc's; being a member and being allowed to SET ROLE are two things */

@@ -160,7 +160,7 @@ check_token(char **newval, void **extra, GucSource source)
 	stamped = cims_guc_malloc(sizeof(TokenExtra));
 	if (stamped == NULL)
 		return false;
-	stamped->transaction = CIMS_LOCAL_TRANSACTION(MyProc);
+	stamped->transaction = CIMS_LOCAL_TRANSACTION;
 	stamped->started = GetCurrentTransactionStartTimestamp();
 	stamped->state = state;
 	*extra = stamped;
@@ -230,7 +230,7 @@ take_leaders(const char *value)
 
 	if (sscanf(value, STAMP_FORMAT "%n", &transaction, &started, &authenticated, &expires, &role, &mfa, &begin) != 6 ||
 		begin == 0 || MyProc->lockGroupLeader == NULL ||
-		transaction != CIMS_LOCAL_TRANSACTION(MyProc->lockGroupLeader) ||
+		transaction != CIMS_TRANSACTION_OF(MyProc->lockGroupLeader) ||
 		started != GetCurrentTransactionStartTimestamp())
 		return NULL;
 	/* the transaction of the moment is not the one in which the worker will work */
@@ -252,7 +252,7 @@ static char *
 make_stamp(const CimsActorState *state)
 {
 	char *stamp = palloc(128 + cims_base64_encoded_len(CIMS_BASE64_URL, state->payload_len));
-	int n = snprintf(stamp, 128, STAMP_FORMAT, CIMS_LOCAL_TRANSACTION(MyProc), GetCurrentTransactionStartTimestamp(),
+	int n = snprintf(stamp, 128, STAMP_FORMAT, CIMS_LOCAL_TRANSACTION, GetCurrentTransactionStartTimestamp(),
 					 state->actor.authenticated, state->actor.expires, state->actor.role_oid, (int) state->actor.mfa);
 	CimsBytes payload = {(const unsigned char *) state->payload, state->payload_len};
 
@@ -266,7 +266,7 @@ current_state(void)
 {
 	if (token == NULL)
 		return NULL;
-	if (!IsParallelWorker() && (token->transaction != CIMS_LOCAL_TRANSACTION(MyProc) || token->started != GetCurrentTransactionStartTimestamp()))
+	if (!IsParallelWorker() && (token->transaction != CIMS_LOCAL_TRANSACTION || token->started != GetCurrentTransactionStartTimestamp()))
 		return NULL;
 	return token->state;
 }
