@@ -54,11 +54,13 @@
 #define CIMS_CHECK_PERMS_FUNCTION(name) name(List *rangeTable, List *permissions, bool ereport_on_violation)
 #define CIMS_CHECK_PERMS_NEXT(next) next(rangeTable, permissions, ereport_on_violation)
 #define CIMS_CHECK_PERMS_LIST permissions
+#define CIMS_QUERY_PERMISSIONS(query) ((query)->rteperminfos)
 #else
 #define CimsPermissionInfo RangeTblEntry
 #define CIMS_CHECK_PERMS_FUNCTION(name) name(List *permissions, bool ereport_on_violation)
 #define CIMS_CHECK_PERMS_NEXT(next) next(permissions, ereport_on_violation)
 #define CIMS_CHECK_PERMS_LIST permissions
+#define CIMS_QUERY_PERMISSIONS(query) ((query)->rtable)
 #endif
 
 /* 18: SetOp compares columns of both inputs, cmpColIdx instead of dupColIdx */
@@ -107,9 +109,11 @@
 #if PG_VERSION_NUM >= 180000
 #define CIMS_EXECUTOR_RUN_FUNCTION(name) name(QueryDesc *query, ScanDirection direction, uint64 count)
 #define CIMS_EXECUTOR_RUN_CALL(next) next(query, direction, count)
+#define CIMS_EXECUTOR_RUN_ALL(query) ExecutorRun(query, ForwardScanDirection, 0)
 #else
 #define CIMS_EXECUTOR_RUN_FUNCTION(name) name(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
 #define CIMS_EXECUTOR_RUN_CALL(next) next(query, direction, count, once)
+#define CIMS_EXECUTOR_RUN_ALL(query) ExecutorRun(query, ForwardScanDirection, 0, true)
 #endif
 
 /* 16: memory of settings is no longer plain malloc's; being a member and being allowed to SET ROLE are two things */

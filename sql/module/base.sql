@@ -17,3 +17,12 @@ $$;
 
 GRANT USAGE ON SCHEMA cims TO PUBLIC;
 COMMENT ON SCHEMA cims IS 'encrypted customer columns: types, keys, classes of customer data and grants on them';
+
+CREATE FUNCTION cims.recent_disclosures(after bigint DEFAULT 0, OUT number bigint, OUT at timestamptz, OUT kind text,
+		OUT session_role oid, OUT role oid, OUT relation oid, OUT detail text)
+	RETURNS SETOF record
+	LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_recent_disclosures';
+COMMENT ON FUNCTION cims.recent_disclosures(bigint) IS
+	'the last disclosures and denials in this database since the server started, those that were rolled back included; open to pg_monitor';
+REVOKE ALL ON FUNCTION cims.recent_disclosures(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION cims.recent_disclosures(bigint) TO pg_monitor;

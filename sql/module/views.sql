@@ -403,6 +403,35 @@ $$;
 COMMENT ON FUNCTION cims.masking_view_name(regclass, text) IS 'the full name of a masking view to be made';
 REVOKE ALL ON FUNCTION cims.masking_view_name(regclass, text) FROM PUBLIC;
 
+-- Whole rows, as applications save them
+CREATE FUNCTION cims.write_masking_view() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'cims_write_masking_view';
+COMMENT ON FUNCTION cims.write_masking_view() IS
+	'writes rows through a masking view: a governed column that comes back as it was shown is no change, another value needs level reveal on its class';
+REVOKE ALL ON FUNCTION cims.write_masking_view() FROM PUBLIC;
+
+CREATE FUNCTION cims.install_whole_rows(view regclass) RETURNS void
+	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	base regclass := cims.require_masking_view(view);
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = base AND i.indisprimary
+		AND (i.indkey::int2[])[0:i.indnkeyatts - 1] <@ ARRAY(SELECT c.attnum FROM cims.masking_view_columns(view) c WHERE NOT c.displayed)) THEN
+		RAISE EXCEPTION 'rows of view "%" cannot be written whole', view
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  DETAIL = 'It does not show the primary key of its table as it is.',
+				  HINT = 'Give the table a primary key of columns that have no class.';
+	END IF;
+	EXECUTE format('CREATE TRIGGER write INSTEAD OF INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION cims.write_masking_view()',
+		cims.relation_name(view));
+	EXECUTE format('COMMENT ON TRIGGER write ON %s IS %L', cims.relation_name(view), 'takes whole rows; masks that come back are no change');
+END
+$$;
+COMMENT ON FUNCTION cims.install_whole_rows(regclass) IS 'lets whole rows be written through a masking view';
+REVOKE ALL ON FUNCTION cims.install_whole_rows(regclass) FROM PUBLIC;
+
 CREATE FUNCTION cims.create_masking_view(
 	"table" regclass,
 	view text DEFAULT NULL,
@@ -715,3 +744,30 @@ $$;
 COMMENT ON FUNCTION cims.alter_governed(regclass, name, jsonb) IS
 	'changes a column of a table together with its masking views, keeping their owner, privileges, comments and dependent views; change: a JSON object with class, mask, visible, name, type or drop';
 REVOKE ALL ON FUNCTION cims.alter_governed(regclass, name, jsonb) FROM PUBLIC;
+
+-- Rows by a whole value, for roles that see masks
+CREATE FUNCTION cims.find_in_view(view oid, "column" name, value text, max_rows int) RETURNS SETOF jsonb
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_find_in_view';
+COMMENT ON FUNCTION cims.find_in_view(oid, name, text, int) IS
+	'the rows of a masking view whose governed column holds a value, as the caller sees them; counted and recorded';
+
+CREATE FUNCTION cims.find("table" regclass, "column" name, value text, max_rows int DEFAULT 100) RETURNS SETOF jsonb
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	view regclass := (
+		SELECT v.view FROM cims.masking_view v
+		WHERE "table" IN (v.view, v.relation) AND has_table_privilege(v.view, 'SELECT')
+			AND EXISTS (SELECT FROM cims.masking_view_columns(v.view) c WHERE c.name = "column" AND c.displayed)
+		ORDER BY v.view LIMIT 1);
+BEGIN
+	IF view IS NULL THEN
+		RAISE EXCEPTION 'there is no masking view of "%" with a governed column "%" that the role may read', "table", "column"
+			USING ERRCODE = 'undefined_object', HINT = 'View cims.masking_view lists them.';
+	END IF;
+	RETURN QUERY SELECT cims.find_in_view(view, "column", value, max_rows);
+END
+$$;
+COMMENT ON FUNCTION cims.find(regclass, name, text, int) IS
+	'rows of a table, or of a masking view, by the whole value of a governed column, as the caller''s masking view shows them; needs level mask on the class; at most cims.find_limit a minute; each use is recorded';

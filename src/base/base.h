@@ -9,6 +9,7 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "datatype/timestamp.h"
 #include "storage/lwlock.h"
 #include "utils/snapshot.h"
 
@@ -41,6 +42,29 @@ extern void cims_pending_init(void); /* from cims_base_init */
 extern void cims_pending_mark(void);
 extern void cims_pending_mark_now(void); /* without waiting for the end of the transaction */
 extern int cims_pending_take(Oid *databases, int max, bool *every);
+
+/*
+ * disclosure.c: what was disclosed or denied, in the server log and in a ring
+ * in shared memory: no rollback undoes it.  detail is a JSON document in the
+ * server's encoding, without any value; longer than the room, the ring has {}.
+ */
+#define CIMS_DISCLOSURE 'V'
+#define CIMS_DENIAL 'X'
+#define CIMS_DISCLOSURE_DETAIL_MAX 512
+typedef struct CimsDisclosure
+{
+	uint64 number; /* counts from 1 since the server started */
+	TimestampTz at;
+	Oid database;
+	Oid session_role;
+	Oid role;
+	Oid relation;
+	char kind; /* CIMS_DISCLOSURE or CIMS_DENIAL */
+	char detail[CIMS_DISCLOSURE_DETAIL_MAX];
+} CimsDisclosure;
+extern void cims_disclosure_init(void); /* from cims_base_init */
+extern void cims_disclosure_record(char kind, Oid relation, const char *detail);
+extern int cims_disclosure_read(uint64 after, CimsDisclosure *entries, int max, uint64 *lost);
 
 /* table.c: a table of the extension by name, InvalidOid where the extension is not created in this database */
 extern Oid cims_table_oid(const char *name);

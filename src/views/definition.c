@@ -9,6 +9,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/prs2lock.h"
@@ -48,18 +49,56 @@ is_display(Oid function)
 		   cims_object_is_ours(ProcedureRelationId, function);
 }
 
-/* Returns the number of the column that an expression shows, 0 where it is something else; displayed tells how. */
-static AttrNumber
-column_shown(Node *node, bool *displayed)
+/* Returns the text of a constant argument, NULL where it is none. */
+static char *
+constant_text(List *args, int n)
 {
-	*displayed = false;
-	node = strip_coercions(node);
+	Node *node = n < list_length(args) ? strip_coercions(list_nth(args, n)) : NULL;
+
+	if (node == NULL || !IsA(node, Const) || ((Const *) node)->constisnull || ((Const *) node)->consttype != TEXTOID)
+		return NULL;
+	return TextDatumGetCString(((Const *) node)->constvalue);
+}
+
+/* Reads by what class and mask a column is displayed; a class that cannot be told is nobody's. */
+static void
+read_display(CimsViewColumn *column, FuncExpr *call)
+{
+	char *class = constant_text(call->args, 1);
+	char *mask = constant_text(call->args, 2);
+	const char *error;
+
+	column->displayed = true;
+	if (class != NULL && cims_class_name_valid(class, strlen(class)) &&
+		cims_class_id_of_name(class, strlen(class), &column->class_id) == CIMS_CRYPTO_OK)
+		column->class = class;
+	else
+		column->class_id = 0;
+	column->has_mask = list_length(call->args) > 2;
+	if (column->has_mask && (mask == NULL || !cims_mask_parse(mask, strlen(mask), &column->mask, &error)))
+		column->mask.kind = CIMS_MASK_NULL;
+}
+
+/* Reads what an expression of a view shows; NULL where that is no column. */
+static CimsViewColumn *
+read_column(Relation view, const TargetEntry *entry)
+{
+	CimsViewColumn *column = palloc0(sizeof(CimsViewColumn));
+	Node *node = strip_coercions((Node *) entry->expr);
+	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(view), entry->resno - 1);
+
+	column->number = entry->resno;
+	column->name = pstrdup(NameStr(attribute->attname));
+	column->type = attribute->atttypid;
 	if (IsA(node, FuncExpr) && is_display(((FuncExpr *) node)->funcid))
 	{
-		*displayed = true;
+		read_display(column, (FuncExpr *) node);
 		node = strip_coercions(linitial(((FuncExpr *) node)->args));
 	}
-	return IsA(node, Var) && ((Var *) node)->varattno > 0 ? ((Var *) node)->varattno : 0;
+	if (!IsA(node, Var) || ((Var *) node)->varattno <= 0)
+		return NULL;
+	column->base = ((Var *) node)->varattno;
+	return column;
 }
 
 /* Returns the query of a view that does nothing but choose and show columns of one table, else NULL. */
@@ -91,60 +130,61 @@ simple_query(Relation view, Oid *table)
 	return query;
 }
 
+/* Reads the columns of a masking view: one that shows columns of one table, at least one of them by cims.display. */
+List *
+cims_views_columns(Relation view, Oid *table)
+{
+	Query *query = simple_query(view, table);
+	List *columns = NIL;
+	bool displays = false;
+	ListCell *cell;
+
+	if (query == NULL)
+		return NIL;
+	foreach (cell, query->targetList)
+	{
+		CimsViewColumn *column = read_column(view, lfirst_node(TargetEntry, cell));
+
+		if (column == NULL)
+			return NIL;
+		displays |= column->displayed;
+		columns = lappend(columns, column);
+	}
+	return displays ? columns : NIL;
+}
+
 /*
  * SQL: cims.masking_view_columns(view oid) returns setof record (number int2,
  * name name, relation oid, attnum int2, displayed boolean)
  *
- * Returns one row for each column of a view that shows columns of one table,
- * at least one of them by cims.display; none for any other relation.
+ * Returns one row for each column of a masking view, none for any other relation.
  */
 Datum
 cims_masking_view_columns(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Relation view;
-	Query *query;
 	Oid table = InvalidOid;
-	bool masks = false;
 	ListCell *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
 	view = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
 	if (view == NULL)
 		return (Datum) 0;
-	query = simple_query(view, &table);
-	if (query != NULL)
+	foreach (cell, cims_views_columns(view, &table))
 	{
-		foreach (cell, query->targetList)
-		{
-			bool displayed;
+		CimsViewColumn *column = lfirst(cell);
+		NameData name;
+		Datum values[5];
+		bool nulls[5] = {false};
 
-			if (column_shown((Node *) lfirst_node(TargetEntry, cell)->expr, &displayed) == 0)
-				query = NULL;
-			if (query == NULL)
-				break;
-			masks |= displayed;
-		}
-	}
-	if (query != NULL && masks)
-	{
-		foreach (cell, query->targetList)
-		{
-			TargetEntry *entry = lfirst_node(TargetEntry, cell);
-			bool displayed;
-			AttrNumber attnum = column_shown((Node *) entry->expr, &displayed);
-			NameData name;
-			Datum values[5];
-			bool nulls[5] = {false};
-
-			namestrcpy(&name, NameStr(TupleDescAttr(RelationGetDescr(view), entry->resno - 1)->attname));
-			values[0] = Int16GetDatum(entry->resno);
-			values[1] = NameGetDatum(&name);
-			values[2] = ObjectIdGetDatum(table);
-			values[3] = Int16GetDatum(attnum);
-			values[4] = BoolGetDatum(displayed);
-			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-		}
+		namestrcpy(&name, column->name);
+		values[0] = Int16GetDatum(column->number);
+		values[1] = NameGetDatum(&name);
+		values[2] = ObjectIdGetDatum(table);
+		values[3] = Int16GetDatum(column->base);
+		values[4] = BoolGetDatum(column->displayed);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	relation_close(view, AccessShareLock);
 	return (Datum) 0;

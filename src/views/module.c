@@ -6,9 +6,10 @@
 
 #include "views/internal.h"
 
-/* Install hooks. */
+/* Install hooks, define settings, ask for shared memory. */
 void
 cims_views_init(void)
 {
 	cims_views_follow_init();
+	cims_views_limit_init();
 }
