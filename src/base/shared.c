@@ -30,6 +30,7 @@ cims_base_init(void)
 	shmem_request_hook = request_shared_memory;
 	next_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = start_shared_memory;
+
 	cims_pending_init();
 	cims_disclosure_init();
 }
