@@ -28,7 +28,6 @@
 #include "commands/sequence.h"
 #include "executor/executor.h"
 #include "fmgr.h"
-#include "mb/pg_wchar.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
@@ -141,9 +140,10 @@ cims_audit_record(char operation, Oid relation, const char *detail)
 	out = cims_audit_begin_event();
 	if (detail != NULL)
 	{
-		char *converted = pg_server_to_any(detail, strlen(detail), PG_UTF8);
+		int len;
+		char *converted = cims_audit_to_utf8(detail, strlen(detail), &len);
 
-		cims_audit_append_field(out, CIMS_FIELD_DETAIL, (CimsBytes){(unsigned char *) converted, strlen(converted)});
+		cims_audit_append_field(out, CIMS_FIELD_DETAIL, (CimsBytes){(unsigned char *) converted, len});
 	}
 	add_event(&event);
 	number_events();

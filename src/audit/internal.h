@@ -6,6 +6,7 @@
 #define CIMS_AUDIT_INTERNAL_H
 
 #include "access/xact.h"
+#include "fmgr.h"
 #include "lib/stringinfo.h"
 
 #include "audit/audit.h"
@@ -18,6 +19,7 @@ typedef struct CimsAuditOids
 	Oid event_seq;
 	Oid overflow;
 	Oid descriptor;
+	Oid descriptor_index;
 	Oid audited_table;
 } CimsAuditOids;
 extern const CimsAuditOids *cims_audit_oids(void);
@@ -57,6 +59,91 @@ extern void cims_audit_write(CimsPendingEvent *const *events, int n, char *paylo
 extern CimsBytes cims_audit_session(void);
 extern const char *cims_audit_client(void); /* the client's address, "local" over a Unix socket, NULL where there is no client */
 extern void cims_audit_session_init(void);
+
+/* How a column's value is made text. */
+typedef enum CimsAuditOutput
+{
+	CIMS_OUTPUT_FUNCTION = 0, /* of the type, under pinned settings */
+	CIMS_OUTPUT_TEXT,         /* the bytes of a text */
+	CIMS_OUTPUT_INT2,
+	CIMS_OUTPUT_INT4,
+	CIMS_OUTPUT_INT8,
+	CIMS_OUTPUT_OID /* a number, also of the reg* types, whose names change */
+} CimsAuditOutput;
+
+/* How a column stands in images. */
+typedef enum CimsAuditMode
+{
+	CIMS_MODE_VALUE = 0,
+	CIMS_MODE_SEALED,
+	CIMS_MODE_HASH,
+	CIMS_MODE_OMITTED
+} CimsAuditMode;
+
+/* A column of an audited table. */
+typedef struct CimsAuditColumn
+{
+	AttrNumber attnum;
+	bool key;
+	CimsAuditMode mode;
+	CimsAuditOutput output;
+	int16 len;
+	bool by_value;
+	FmgrInfo function; /* of CIMS_OUTPUT_FUNCTION */
+} CimsAuditColumn;
+
+/*
+ * table.c: what a backend knows of an audited table (or of a partition or an
+ * inheritance child of one): made from the catalog at first use and when it
+ * has changed; good until the next call.
+ */
+typedef struct CimsAuditTable
+{
+	Oid relation; /* key of the hash table */
+	bool valid;
+	bool audited;        /* there are options for it, or for an ancestor */
+	bool full;           /* images hold all columns */
+	bool statement;      /* recorded by statement */
+	bool whole_row_key;  /* there is no key: the row is its own */
+	bool pinned;         /* a column's output depends on settings */
+	int64 descriptor;    /* seq of the event that describes it; 0: not known */
+	bool descriptor_own; /* ... which this transaction has written */
+	Oid root;            /* whose options these are */
+	MemoryContext context;
+	int n_columns;
+	CimsAuditColumn *columns;
+} CimsAuditTable;
+extern CimsAuditTable *cims_audit_table(Relation rel);    /* with its descriptor */
+extern CimsAuditTable *cims_audit_options(Relation rel);  /* without */
+extern Oid cims_audit_root(Oid relation, HeapTuple *row); /* the table, or its ancestor, that has options; row may be NULL */
+extern void cims_audit_forget_own_descriptors(bool committed);
+extern void cims_audit_table_init(void);
+
+/* describe.c: writes the event that describes a table as it is, unless there is one; or in any case */
+extern void cims_audit_describe(Relation rel, CimsAuditTable *table, bool anew);
+extern void cims_audit_describe_init(void);
+
+/* image.c: images of rows, under pinned settings; each appends to out */
+typedef struct CimsAuditRow
+{
+	const Datum *values;
+	const bool *nulls;
+} CimsAuditRow;
+extern void cims_audit_image(CimsAuditTable *table, CimsAuditRow row, StringInfo out);
+extern int64 cims_audit_key(CimsAuditTable *table, CimsAuditRow row, StringInfo out); /* returns row_hash; out stays empty where the row is its own key */
+
+/* image.c: records an event of a row; a row that is not there has values NULL */
+extern void cims_audit_record_row(CimsAuditTable *table, char operation, CommandId command, CimsAuditRow old, CimsAuditRow new);
+extern char *cims_audit_to_utf8(const char *text, int len, int *converted_len);
+extern char *cims_audit_from_utf8(const char *text, int len);
+
+/* trigger.c: the names of the triggers; they sort before those of others, as PostgreSQL fires them by name */
+#define CIMS_TRIGGER_ROW "!cims_audit"
+#define CIMS_TRIGGER_TRUNCATE "!cims_audit_truncate"
+#define CIMS_TRIGGER_APPLY "!cims_audit_apply"
+#define CIMS_TRIGGER_INSERT "!cims_audit_insert"
+#define CIMS_TRIGGER_UPDATE "!cims_audit_update"
+#define CIMS_TRIGGER_DELETE "!cims_audit_delete"
 
 /* partition.c */
 extern void cims_audit_partition_init(void);

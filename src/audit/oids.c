@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "audit/internal.h"
@@ -31,6 +32,7 @@ cims_audit_oids(void)
 		oids.event_seq = cims_table_oid("event_seq");
 		oids.overflow = cims_table_oid("event_overflow");
 		oids.descriptor = cims_table_oid("descriptor");
+		oids.descriptor_index = OidIsValid(oids.descriptor) ? get_relname_relid("descriptor_relation", get_rel_namespace(oids.descriptor)) : InvalidOid;
 		oids.audited_table = cims_table_oid("audited_table");
 	}
 	return &oids;

@@ -13,7 +13,6 @@
 
 #include "common/ip.h"
 #include "libpq/pqcomm.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/backend_status.h"
@@ -109,11 +108,12 @@ static void
 append_text(CimsField field, const char *text)
 {
 	char *converted;
+	int len;
 
 	if (text == NULL)
 		return;
-	converted = pg_server_to_any(text, strlen(text), PG_UTF8);
-	cims_audit_append_field(&fields, field, (CimsBytes){(unsigned char *) converted, strlen(converted)});
+	converted = cims_audit_to_utf8(text, strlen(text), &len);
+	cims_audit_append_field(&fields, field, (CimsBytes){(unsigned char *) converted, len});
 	if (converted != text)
 		pfree(converted);
 }

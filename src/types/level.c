@@ -30,6 +30,9 @@ static const struct config_enum_entry form_options[] = {
 static int output_form = CIMS_FORM_AUTO;
 static int input_form = CIMS_FORM_AUTO;
 
+/* Set by cims_output_seal, by who writes values where no role's level may matter. */
+static bool output_sealed = false;
+
 /* Defines the settings and installs the hooks of the encrypted types. */
 void
 cims_types_init(void)
@@ -59,7 +62,17 @@ cims_types_init(void)
 bool
 cims_output_is_sealed(void)
 {
-	return output_form == CIMS_FORM_SEALED || !row_security || am_walsender || HistoricSnapshotActive();
+	return output_form == CIMS_FORM_SEALED || output_sealed || !row_security || am_walsender || HistoricSnapshotActive();
+}
+
+/* Seals output, or ends it; returns what it was, which the caller puts back, also after an error. */
+bool
+cims_output_seal(bool on)
+{
+	bool former = output_sealed;
+
+	output_sealed = on;
+	return former;
 }
 
 /* Tells whether sealed input is taken from every role: restores, replication apply, or on request. */

@@ -97,6 +97,7 @@ extern void cims_require_level(int32 class_id, CimsLevel level);
 /* level.c: the level at which the current role sees values of a class now: none where output is sealed */
 extern CimsLevel cims_display_level(int32 class_id);
 extern bool cims_output_is_sealed(void);
+extern bool cims_output_seal(bool on); /* seals output within this backend's own work; returns what it was, which the caller puts back */
 extern bool cims_input_is_sealed(void);
 extern void cims_require_search(int32 class_id); /* "search", unless exempt; literals need none */
 

@@ -42,7 +42,8 @@ CREATE FUNCTION news() RETURNS TABLE (op text, relation regclass, detail text) L
 	WITH new AS (INSERT INTO seen SELECT e.seq FROM cims.event e WHERE NOT EXISTS (SELECT FROM seen s WHERE s.seq = e.seq) RETURNING seq)
 	SELECT chr(get_byte(e.entry, 1)), NULLIF(e.relation, 0)::regclass,
 		(detail(e.payload) - '{at,client,transaction,session_user,current_user}'::text[])::text
-	FROM cims.event e JOIN new USING (seq) ORDER BY e.seq
+	FROM cims.event e JOIN new USING (seq)
+	WHERE chr(get_byte(e.entry, 1)) IN ('C', 'G') ORDER BY e.seq
 $$;
 SELECT * FROM news();
 
