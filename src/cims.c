@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "keyring/keyring.h"
 #include "ledger/ledger.h"
+#include "monitor/monitor.h"
 #include "types/types.h"
 #include "views/views.h"
 
@@ -38,6 +39,7 @@ _PG_init(void)
 	cims_views_init();
 	cims_audit_init();
 	cims_ledger_init();
+	cims_monitor_init();
 
 	MarkGUCPrefixReserved("cims");
 }

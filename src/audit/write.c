@@ -78,6 +78,7 @@ cims_audit_write(CimsPendingEvent *const *events, int n, char *payloads)
 	caller = MemoryContextSwitchTo(context);
 	MemoryContextReset(context); /* what an error has left */
 
+	cims_pending_mark();
 	target.at = GetCurrentTimestamp();
 	target.xid = GetTopFullTransactionId();
 	open_target(&target);

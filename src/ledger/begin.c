@@ -134,7 +134,7 @@ tell_beginning(const CimsIncarnation *incarnation)
 	StringInfoData json;
 
 	initStringInfo(&json);
-	appendStringInfo(&json, "{\"matter\": \"ledger incarnation\", \"incarnation\": %d, \"origin\": ", incarnation->id);
+	appendStringInfo(&json, "{\"event\": \"ledger incarnation\", \"incarnation\": %d, \"origin\": ", incarnation->id);
 	escape_json(&json, incarnation->origin);
 	appendStringInfo(&json, ", \"reason\": \"%s\", \"system_identifier\": \"%llu\", \"database\": %u, \"timeline\": %u",
 					 incarnation->reason, (unsigned long long) incarnation->system_identifier, incarnation->database,
