@@ -119,6 +119,24 @@ COMMENT ON COLUMN cims.tile.hashes IS 'up to 256 hashes of 32 bytes';
 
 REVOKE ALL ON cims.ledger_key, cims.ledger_incarnation, cims.block, cims.tile FROM PUBLIC;
 
+-- What no hook of a statement sees: logical replication that applies to the ledger
+CREATE TRIGGER refuse_change BEFORE INSERT OR UPDATE OR DELETE ON cims.ledger_key
+	FOR EACH ROW EXECUTE FUNCTION cims.refuse_change();
+ALTER TABLE cims.ledger_key ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON cims.ledger_key IS 'refuses what replication would apply';
+CREATE TRIGGER refuse_change BEFORE INSERT OR UPDATE OR DELETE ON cims.ledger_incarnation
+	FOR EACH ROW EXECUTE FUNCTION cims.refuse_change();
+ALTER TABLE cims.ledger_incarnation ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON cims.ledger_incarnation IS 'refuses what replication would apply';
+CREATE TRIGGER refuse_change BEFORE INSERT OR UPDATE OR DELETE ON cims.block
+	FOR EACH ROW EXECUTE FUNCTION cims.refuse_change();
+ALTER TABLE cims.block ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON cims.block IS 'refuses what replication would apply';
+CREATE TRIGGER refuse_change BEFORE INSERT OR UPDATE OR DELETE ON cims.tile
+	FOR EACH ROW EXECUTE FUNCTION cims.refuse_change();
+ALTER TABLE cims.tile ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON cims.tile IS 'refuses what replication would apply';
+
 -- Seal
 CREATE PROCEDURE cims.seal_ledger()
 	LANGUAGE c AS 'MODULE_PATHNAME', 'cims_seal_ledger';

@@ -27,5 +27,9 @@ cims_ledger_init(void)
 							   "%d stands for the OID of the database. Empty: none.",
 							   &cims_ledger_witness, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, cims_witness_check_path, NULL, NULL);
 
+	cims_audit_guard("ledger_key");
+	cims_audit_guard("ledger_incarnation");
+	cims_audit_guard("block");
+	cims_audit_guard("tile");
 	cims_ledger_key_init();
 }
