@@ -30,7 +30,7 @@ typedef struct CimsWriter
 	Oid user;
 	int security;
 	int n_plans;
-	void *plans[4]; /* SPI plans by statement */
+	void *plans[5]; /* SPI plans by statement */
 } CimsWriter;
 extern void cims_ledger_write_begin(CimsWriter *writer);
 extern void cims_ledger_write_end(CimsWriter *writer);
@@ -39,6 +39,8 @@ extern void cims_ledger_write_incarnation(CimsWriter *writer, const CimsIncarnat
 extern void cims_ledger_write_tile(CimsWriter *writer, int32 incarnation, int level, uint64 index,
 								   const CimsLeafKey *first, const CimsMerkleHash *hashes, int n);
 extern void cims_ledger_write_block(CimsWriter *writer, const CimsBlock *block);
+
+extern void cims_ledger_note_export(const char *directory, int32 incarnation, uint64 size); /* in the current transaction */
 
 /* grow.c: appends leaves to a tree and keeps its tiles; state in the memory context it was opened in */
 typedef struct CimsGrowth CimsGrowth;

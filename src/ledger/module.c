@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "ledger/internal.h"
+#include "ledger/verify.h"
 
 int cims_seal_batch = 1000000;
 char *cims_ledger_origin = NULL;
@@ -32,4 +32,5 @@ cims_ledger_init(void)
 	cims_audit_guard("block");
 	cims_audit_guard("tile");
 	cims_ledger_key_init();
+	cims_verify_progress_init();
 }

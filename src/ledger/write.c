@@ -35,7 +35,8 @@ enum
 	WRITE_KEY,
 	WRITE_INCARNATION,
 	WRITE_TILE,
-	WRITE_BLOCK
+	WRITE_BLOCK,
+	WRITE_EXPORT
 };
 
 static const Statement statements[] = {
@@ -58,6 +59,10 @@ static const Statement statements[] = {
 					 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
 					 18,
 					 {INT8OID, INT4OID, INT8OID, OIDOID, INT4OID, XID8OID, PG_SNAPSHOTOID, PG_SNAPSHOTOID, XID8OID, INT8OID, XID8OID, INT8OID, INT8OID, INT8OID, BYTEAOID, TEXTOID, TIMESTAMPTZOID, FLOAT8OID}},
+	[WRITE_EXPORT] = {"INSERT INTO cims.ledger_export (incarnation, directory, size) VALUES ($1, $2, $3)"
+					  " ON CONFLICT (incarnation, directory) DO UPDATE SET size = excluded.size, at = excluded.at",
+					  3,
+					  {INT4OID, TEXTOID, INT8OID}},
 };
 
 static void execute(CimsWriter *writer, int which, Datum *values, const char *nulls);
@@ -101,6 +106,18 @@ cims_ledger_write_key(CimsWriter *writer, int32 id, const unsigned char *public_
 	Datum values[3] = {Int32GetDatum(id), bytes_datum(public_key, CIMS_ED25519_PUBLIC_LEN), PointerGetDatum(wrapped)};
 
 	execute(writer, WRITE_KEY, values, NULL);
+}
+
+/* Store how far the ledger was exported. */
+void
+cims_ledger_note_export(const char *directory, int32 incarnation, uint64 size)
+{
+	CimsWriter writer;
+	Datum values[3] = {Int32GetDatum(incarnation), CStringGetTextDatum(directory), Int64GetDatum((int64) size)};
+
+	cims_ledger_write_begin(&writer);
+	execute(&writer, WRITE_EXPORT, values, NULL);
+	cims_ledger_write_end(&writer);
 }
 
 /* Store an incarnation. */

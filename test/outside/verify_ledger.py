@@ -496,11 +496,13 @@ def parse_payload(payload):
 
 
 def read(name):
-    """Read a file, or standard input."""
+    """Read a file, or standard input, less the newline that psql puts after a text that ends in one."""
     if name == "-":
-        return sys.stdin.buffer.read()
-    with open(name, "rb") as file:
-        return file.read()
+        data = sys.stdin.buffer.read()
+    else:
+        with open(name, "rb") as file:
+            data = file.read()
+    return data[:-1] if data.endswith(b"\n\n") else data
 
 
 def read_key(argument):

@@ -1,0 +1,130 @@
+/*
+ * verify_links.c
+ *		Verification of what the tree itself does not hash: the columns by which
+ *		an event is found, and what was taken away on purpose.
+ *
+ * A superuser who alters a relation or row_hash beside an event hides it from
+ * the history of its row, though every hash still agrees; who erases a payload
+ * without cims.erase_payload() takes away what happened.  Both are compared with
+ * what other leaves say: the descriptor of the relation, the key in the payload,
+ * the event that tells of the erasure.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+
+#include "ledger/verify.h"
+
+/* What a descriptor is of. */
+typedef struct Described
+{
+	int64 seq; /* of the descriptor's event; the key */
+	Oid relation;
+} Described;
+
+/* Make a hash table of numbers of events. */
+static HTAB *
+make_table(const char *name, Size entry)
+{
+	HASHCTL control = {.keysize = sizeof(int64), .entrysize = entry, .hcxt = CurrentMemoryContext};
+
+	return hash_create(name, 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* Make ready: read what was pruned. */
+void
+cims_verify_links_begin(CimsVerification *verification)
+{
+	verification->relations = make_table("cims descriptors", sizeof(Described));
+	verification->erased = make_table("cims erased events", sizeof(int64));
+}
+
+/* Read a member of a JSON object; NULL where it has none. */
+static JsonbValue *
+member_of(CimsBytes json, const char *name)
+{
+	Jsonb *document = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup((const char *) json.data, json.len))));
+
+	if (!JB_ROOT_IS_OBJECT(document))
+		return NULL;
+	return getKeyJsonValueFromContainer(&document->root, name, strlen(name), NULL);
+}
+
+/* Remember which relation a descriptor is of. */
+static void
+remember_descriptor(CimsVerification *verification, const CimsEntry *entry, const CimsPayload *payload)
+{
+	JsonbValue *oid = member_of(payload->fields[CIMS_FIELD_DETAIL], "oid");
+	Described *described;
+
+	if (oid == NULL || oid->type != jbvNumeric)
+		return;
+	described = hash_search(verification->relations, &entry->seq, HASH_ENTER, NULL);
+	described->relation = (Oid) DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(oid->val.numeric)));
+}
+
+/* Compare the columns by which an event of a row is found with its descriptor and its key. */
+void
+cims_verify_links(CimsVerification *verification, const CimsDeltaEvent *event, const CimsEntry *entry, const CimsPayload *payload)
+{
+	CimsBytes key = payload->fields[CIMS_FIELD_KEY];
+	bool null;
+	Datum relation = slot_getattr(event->slot, verification->relation, &null);
+	Datum hash;
+
+	if (entry->operation == CIMS_OP_DESCRIPTOR)
+		remember_descriptor(verification, entry, payload);
+	else if (entry->descriptor != 0)
+	{
+		Described *described = hash_search(verification->relations, &entry->descriptor, HASH_FIND, NULL);
+
+		if (described != NULL && (null || described->relation != DatumGetObjectId(relation)))
+			cims_finding_add(&verification->columns, "event (" UINT64_FORMAT ", " INT64_FORMAT ") stands under another relation than its own",
+							 event->key.xid, event->key.seq);
+	}
+	hash = slot_getattr(event->slot, verification->row_hash, &null);
+	if (key.data == NULL ? !null : null || DatumGetInt64(hash) != (int64) hash_bytes_extended(key.data, key.len, 0))
+		cims_finding_add(&verification->columns, "event (" UINT64_FORMAT ", " INT64_FORMAT ") stands under the hash of another row's key",
+						 event->key.xid, event->key.seq);
+}
+
+/* Remember an event without payload. */
+void
+cims_verify_erased(CimsVerification *verification, int64 seq)
+{
+	hash_search(verification->erased, &seq, HASH_ENTER, NULL);
+	verification->n_erased++;
+}
+
+/* See that no payload has gone without a word. */
+void
+cims_verify_links_end(CimsVerification *verification)
+{
+	HASH_SEQ_STATUS scan;
+	int64 *seq;
+
+	hash_seq_init(&scan, verification->erased);
+	while ((seq = hash_seq_search(&scan)) != NULL)
+		cims_finding_add(&verification->payloads, "the payload of event " INT64_FORMAT " is gone, and no event tells of its erasure", *seq);
+}
+
+/* Where a run of pruned leaves that begins at or before a leaf ends; the leaf itself where there is none. */
+uint64
+cims_pruned_until(CimsVerification *verification, int32 incarnation, uint64 leaf)
+{
+	while (verification->next_pruned < verification->n_pruned_ranges)
+	{
+		const CimsPrunedRange *range = &verification->pruned[verification->next_pruned];
+
+		if (range->incarnation > incarnation || (range->incarnation == incarnation && range->first > leaf))
+			return leaf;
+		if (range->incarnation == incarnation && leaf < range->end)
+			return range->end;
+		verification->next_pruned++;
+	}
+	return leaf;
+}
