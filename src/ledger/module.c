@@ -31,6 +31,7 @@ cims_ledger_init(void)
 	cims_audit_guard("ledger_incarnation");
 	cims_audit_guard("block");
 	cims_audit_guard("tile");
+	cims_audit_guard("ledger_export");
 	cims_ledger_key_init();
 	cims_verify_progress_init();
 }

@@ -52,6 +52,14 @@ SELECT * FROM cims.verification_progress;
 RESET ROLE;
 SELECT * FROM cims.verification_progress;
 
+-- what is written is changed by nobody
+DELETE FROM cims.ledger_export;
+INSERT INTO cims.ledger_export VALUES (1, '/', 0);
+UPDATE cims.block SET size = size;
+TRUNCATE cims.tile;
+DROP TABLE cims.ledger_key;
+ALTER TABLE cims.ledger_incarnation DROP COLUMN former_size;
+
 \c postgres
 DROP DATABASE ledger_verification;
 DROP ROLE ledger_reader;

@@ -22,7 +22,7 @@ WHERE opcnamespace = 'cims'::regnamespace AND opcname LIKE 'enc\_text\_%' ORDER 
 SET client_min_messages = warning;
 SELECT regexp_replace(opcname, '^enc_[a-z]+_', '') AS class, count(*), count(*) FILTER (WHERE amvalidate(oid)) AS valid,
 	count(*) FILTER (WHERE opcdefault) AS by_default
-FROM pg_opclass WHERE opcnamespace = 'cims'::regnamespace AND opcname NOT LIKE '%\_order\_ops' GROUP BY 1 ORDER BY 1;
+FROM pg_opclass WHERE opcnamespace = 'cims'::regnamespace AND opcname LIKE 'enc\_%' AND opcname NOT LIKE '%\_order\_ops' GROUP BY 1 ORDER BY 1;
 -- no = of two plain types was made, and none of PostgreSQL's stands in a family
 SELECT count(*) FROM pg_operator o JOIN pg_proc p ON p.oid = oprcode
 WHERE p.pronamespace = 'cims'::regnamespace AND oprname = '=' AND oprleft < 16384 AND oprright < 16384;
