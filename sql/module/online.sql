@@ -254,6 +254,7 @@ DECLARE
 BEGIN
 	PERFORM cims.refuse('protect', job.relation, col,
 		cims.online_obstacles(changes, cims.find_class(job.options->>'class'), job.options));
+	PERFORM cims.audit_hide_column(job.relation, col, shadow);
 	EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', tbl, shadow,
 		(SELECT new_type FROM unnest(changes) WHERE relation = job.relation AND name = col));
 	EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION cims.keep_shadow(%L, %L%s)',
@@ -551,6 +552,7 @@ BEGIN
 	EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', cims.shadow_trigger(col), cims.relation_name(tbl));
 	EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', cims.relation_name(tbl), cims.shadow_trigger(col));
 	EXECUTE format('ALTER TABLE %s DROP COLUMN IF EXISTS %I', cims.relation_name(tbl), cims.shadow_name(col));
+	PERFORM cims.audit_show_column(tbl, col);
 	DELETE FROM cims.maintenance_job j WHERE (j.relation, j.column_name, j.work) = (tbl, col, 'protect_online');
 END
 $$;

@@ -23,11 +23,14 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/acl.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -36,13 +39,48 @@
 
 #include "audit/command.h"
 #include "audit/internal.h"
+#include "types/types.h"
 
-#define CHANGE_COLUMNS 3 /* of cims.cluster_change */
+#define CHANGE_COLUMNS 4 /* of cims.cluster_change */
 
+/* What is put back after work of the record's own. */
+typedef struct Own
+{
+	Oid user;
+	int context;
+	int nesting;
+	bool resting;
+} Own;
+
+static void record_changed_row(Relation relation, TupleTableSlot *old, TupleTableSlot *new);
+static void look_after_table(const CimsCommand *command, const CimsTouchedRelation *touched);
+static void begin_own(Own *own);
+static void end_own(const Own *own);
 static bool is_record_function(Oid function);
+static bool content_changed(const CimsCommand *command, const CimsTouchedRelation *touched);
 static void call(const char *query, Oid relation);
 
-/* Tell whether a table carries a trigger of the record, enabled or not. */
+/* Install the hook of maintenance. */
+void
+cims_command_aftercare_init(void)
+{
+	cims_batch_hook = record_changed_row;
+}
+
+/* Record a row that maintenance has changed, for which no trigger fires. */
+static void
+record_changed_row(Relation relation, TupleTableSlot *old, TupleTableSlot *new)
+{
+	CimsAuditTable *table = cims_audit_options(relation);
+
+	if (!table->audited)
+		return;
+	table = cims_audit_table(relation);
+	cims_audit_record_row(table, CIMS_OP_UPDATE, GetCurrentCommandId(true), (CimsAuditRow){old->tts_values, old->tts_isnull},
+						  (CimsAuditRow){new->tts_values, new->tts_isnull});
+}
+
+/* Tell whether a table is audited: it has options, or an ancestor, or it carries a trigger of the record. */
 bool
 cims_command_is_audited(Oid relation)
 {
@@ -52,6 +90,8 @@ cims_command_is_audited(Oid relation)
 	HeapTuple tuple;
 	bool found = false;
 
+	if (OidIsValid(cims_audit_root(relation, NULL)))
+		return true;
 	triggers = table_open(TriggerRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
 	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 1, &key);
@@ -62,40 +102,111 @@ cims_command_is_audited(Oid relation)
 	return found;
 }
 
+/*
+ * Clear the way for a command that runs next: an audited table that is attached
+ * to another gets its row triggers from there, and must not have its own.
+ */
+void
+cims_command_prepare(const CimsCommand *command)
+{
+	ListCell *cell;
+	Own own;
+
+	if (!command->attaches || !OidIsValid(command->relation) || !OidIsValid(cims_audit_root(command->relation, NULL)))
+		return;
+	foreach (cell, command->joining)
+	{
+		Oid relation = RangeVarGetRelid(lfirst_node(RangeVar, cell), NoLock, true);
+
+		if (!OidIsValid(relation) || !CIMS_OWNS_RELATION(relation, GetUserId()) || !cims_command_is_audited(relation))
+			continue;
+		begin_own(&own);
+		call("SELECT cims.audit_join($1)", relation);
+		end_own(&own);
+	}
+}
+
 /* Look after what a command has changed. */
 void
 cims_command_look_after(const CimsCommand *command, List *relations)
 {
-	Oid user;
-	int context;
-	bool former;
 	ListCell *cell;
+	Own own;
 
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	former = cims_command_rest(true);
+	if (relations == NIL && command->users == NIL && command->joining == NIL && command->leaving == NIL)
+		return;
+	begin_own(&own);
+	/* first: what is new gets images of its rows, unless it is described */
+	foreach (cell, command->joining)
+	{
+		Oid relation = RangeVarGetRelid(lfirst_node(RangeVar, cell), NoLock, true);
+
+		if (OidIsValid(relation) && OidIsValid(cims_audit_root(relation, NULL)))
+			call("SELECT cims.audit_sync($1)", relation);
+	}
+	foreach (cell, relations)
+		look_after_table(command, lfirst(cell));
+	foreach (cell, command->leaving)
+	{
+		CimsLeavingTable *leaving = lfirst(cell);
+
+		if (!OidIsValid(cims_audit_root(leaving->relation, NULL)))
+			call(psprintf("SELECT cims.audit_stay($1, %u)", leaving->root), leaving->relation);
+	}
+	foreach (cell, command->users)
+		if (command->content && OidIsValid(cims_audit_root(lfirst_oid(cell), NULL)))
+			call("SELECT cims.audit_sync($1, true)", lfirst_oid(cell));
+	end_own(&own);
+}
+
+/* Look after an audited table that a command has touched. */
+static void
+look_after_table(const CimsCommand *command, const CimsTouchedRelation *touched)
+{
+	Oid relation = touched->relation;
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
+	{
+		call("SELECT cims.audit_forget($1)", relation);
+		return;
+	}
+	if (command->column != NULL)
+		call(psprintf("SELECT cims.audit_rename_column($1, %s, %s)", quote_literal_cstr(command->column),
+					  quote_literal_cstr(command->new_column)),
+			 relation);
+	if (command->triggers)
+		call("SELECT cims.enable_triggers($1)", relation);
+	if (!OidIsValid(cims_audit_root(relation, NULL)))
+		return;
+	call("SELECT cims.audit_forget_columns($1)", relation);
+	/* a partitioned table has no rows, and no events */
+	if (get_rel_relkind(relation) != RELKIND_RELATION)
+		return;
+	call(content_changed(command, touched) ? "SELECT cims.record_baseline($1)" : "SELECT cims.describe_table($1)", relation);
+}
+
+/* Begin work of the record's own, in the midst of somebody's command. */
+static void
+begin_own(Own *own)
+{
+	GetUserIdAndSecContext(&own->user, &own->context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, own->context | SECURITY_LOCAL_USERID_CHANGE);
+	own->nesting = NewGUCNestLevel();
+	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	own->resting = cims_command_rest(true);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	PG_TRY();
-	{
-		foreach (cell, relations)
-		{
-			CimsTouchedRelation *touched = lfirst(cell);
+}
 
-			if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(touched->relation)))
-				continue;
-			if (command->triggers)
-				call("SELECT cims.enable_triggers($1)", touched->relation);
-		}
-	}
-	PG_FINALLY();
-	{
-		(void) cims_command_rest(former);
-		SetUserIdAndSecContext(user, context);
-	}
-	PG_END_TRY();
+/* End it; an error ends it by ending the transaction, or the subtransaction. */
+static void
+end_own(const Own *own)
+{
 	SPI_finish();
 	PopActiveSnapshot();
+	(void) cims_command_rest(own->resting);
+	AtEOXact_GUC(true, own->nesting);
+	SetUserIdAndSecContext(own->user, own->context);
 }
 
 /*
@@ -122,6 +233,7 @@ cims_command_explain(List *names)
 	nulls[0] = !TransactionIdIsValid(writer);
 	values[1] = PointerGetDatum(construct_array(texts, list_length(names), TEXTOID, -1, false, TYPALIGN_INT));
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[3] = Int32GetDatum(0);
 
 	rel = table_open(table, RowExclusiveLock);
 	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
@@ -138,7 +250,25 @@ is_record_function(Oid function)
 	if (function < FirstNormalObjectId || !cims_object_is_ours(ProcedureRelationId, function))
 		return false;
 	name = get_func_name(function);
-	return name != NULL && strncmp(name, "audit_", 6) == 0;
+	return name != NULL && (strcmp(name, "audit_row") == 0 || strcmp(name, "audit_statement") == 0);
+}
+
+/* Tell whether the rows of a table read otherwise than before a command. */
+static bool
+content_changed(const CimsCommand *command, const CimsTouchedRelation *touched)
+{
+	HeapTuple tuple;
+	bool rewritten;
+
+	if (command->content)
+		return true;
+	if (!command->rewrites)
+		return false;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(touched->relation));
+	rewritten = HeapTupleIsValid(tuple) && ((Form_pg_class) GETSTRUCT(tuple))->relfilenode != touched->file;
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return rewritten;
 }
 
 /* Call a function of the extension for a relation. */

@@ -42,6 +42,7 @@
 #include "audit/internal.h"
 #include "audit/json.h"
 #include "audit/ring.h"
+#include "keyring/keyring.h"
 
 #define MAX_OBJECTS_TOLD 200 /* of one command; more are counted */
 
@@ -49,7 +50,8 @@
 typedef struct Touched
 {
 	const char *change;
-	char *object;
+	char *object; /* by name; NULL while it is not to be seen in the catalog yet */
+	ObjectAddress address;
 } Touched;
 
 /* A command that runs. */
@@ -66,7 +68,7 @@ static ProcessUtility_hook_type next_process_utility;
 static object_access_hook_type next_object_access;
 
 static Frame *running; /* the innermost command that is looked at; set and restored by process_utility */
-static bool resting;   /* what runs is the record's own work; set and restored by cims_command_rest */
+static bool resting;   /* what runs is the record's own work; set and restored by cims_command_rest, and when an error ends it */
 static uint64 commands_seen;
 
 static void process_utility(PlannedStmt *statement, const char *query_string, bool read_only_tree,
@@ -79,8 +81,13 @@ static bool installs_record(void);
 static void begin_command(Frame *frame);
 static void end_command(Frame *frame);
 static void record_command(Frame *frame);
+static bool is_to_be_recorded(const Frame *frame);
 static void append_touched(Frame *frame, StringInfo detail);
+static void record_operation(const char *operation);
+static void end_transaction(XactEvent event, void *arg);
+static void end_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg);
 static void object_accessed(ObjectAccessType access, Oid class_id, Oid object, int sub, void *arg);
+static bool access_is_internal(ObjectAccessType access, void *arg);
 static bool is_of_record(ObjectAccessType access, Oid class_id, Oid object, Oid relation);
 static Oid relation_of(Oid class_id, Oid object);
 static Oid read_relation(Oid catalog, Oid index, AttrNumber key_column, AttrNumber column, Oid object);
@@ -94,6 +101,10 @@ cims_command_init(void)
 	ProcessUtility_hook = process_utility;
 	next_object_access = object_access_hook;
 	object_access_hook = object_accessed;
+	cims_operation_hook = record_operation;
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
+	cims_command_aftercare_init();
 	cims_ring_init();
 }
 
@@ -185,12 +196,15 @@ installs_record(void)
 	return creating_extension && CurrentExtensionObject == get_extension_oid("cims", true);
 }
 
-/* Record a command that no rollback undoes before it runs. */
+/* Record a command that no rollback undoes before it runs, and clear the way for one that would not run. */
 static void
 begin_command(Frame *frame)
 {
-	if (frame->command.early && record_is_here())
+	if (!record_is_here())
+		return;
+	if (frame->command.early)
 		record_command(frame);
+	cims_command_prepare(&frame->command);
 }
 
 /* Record a command that has run, and look after what it has changed. */
@@ -201,11 +215,11 @@ end_command(Frame *frame)
 	MemoryContext old = MemoryContextSwitchTo(frame->context);
 
 	CommandCounterIncrement();
-	if (record_is_here() && !(command->early && frame->touched == NIL))
+	if (record_is_here() && !command->early)
 		record_command(frame);
 	if (command->cluster)
 		cims_ring_add(command->json.data, command->names, command->early);
-	if (record_is_here() && (frame->relations != NIL || command->users != NIL || command->parents != NIL))
+	if (record_is_here())
 		cims_command_look_after(command, frame->relations);
 	MemoryContextSwitchTo(old);
 }
@@ -216,16 +230,38 @@ record_command(Frame *frame)
 {
 	CimsCommand *command = &frame->command;
 	StringInfoData detail;
+	Oid relation;
 
-	if (!command->listed && frame->touched == NIL)
+	if (!is_to_be_recorded(frame))
 		return;
 	initStringInfo(&detail);
 	appendStringInfoString(&detail, command->json.data);
 	append_touched(frame, &detail);
 	cims_json_close(&detail, '}');
-	cims_audit_record(command->operation, command->relation, detail.data);
+	relation = command->relation;
+	if (!OidIsValid(relation) && list_length(frame->relations) == 1)
+		relation = ((CimsTouchedRelation *) linitial(frame->relations))->relation;
+	cims_audit_record(command->operation, relation, detail.data);
 	cims_command_explain(command->names);
 	pfree(detail.data);
+}
+
+/* Tell whether a command is to be recorded: for what it is, for the table that it names, or for what it has touched. */
+static bool
+is_to_be_recorded(const Frame *frame)
+{
+	const CimsCommand *command = &frame->command;
+	ListCell *cell;
+
+	if (command->listed || frame->touched != NIL)
+		return true;
+	if (command->tells && OidIsValid(command->relation) &&
+		(cims_command_is_audited(command->relation) || cims_object_is_ours(RelationRelationId, command->relation)))
+		return true;
+	foreach (cell, command->users)
+		if (command->content && cims_command_is_audited(lfirst_oid(cell)))
+			return true;
+	return false;
 }
 
 /* List what a command has touched. */
@@ -245,12 +281,35 @@ append_touched(Frame *frame, StringInfo detail)
 			break;
 		cims_json_open(detail, NULL, '{');
 		cims_json_text(detail, "change", touched->change);
-		cims_json_text(detail, "object", touched->object);
+		cims_json_text(detail, "object", touched->object ? touched->object : getObjectDescription(&touched->address, true));
 		cims_json_close(detail, '}');
 	}
 	cims_json_close(detail, ']');
 	if (list_length(frame->touched) > MAX_OBJECTS_TOLD)
 		cims_json_int(detail, "touched_more", list_length(frame->touched) - MAX_OBJECTS_TOLD);
+}
+
+/*
+ * Record that the keyring was locked or unlocked, which no rollback undoes, and
+ * which must work where nothing can be written.
+ */
+static void
+record_operation(const char *operation)
+{
+	StringInfoData detail;
+
+	if (RecoveryInProgress())
+		return;
+	initStringInfo(&detail);
+	cims_json_open(&detail, NULL, '{');
+	cims_json_text(&detail, "operation", operation);
+	if (!XactReadOnly && record_is_here())
+	{
+		/* by which the ring tells whether this came to nothing */
+		(void) GetTopTransactionId();
+		cims_audit_record(CIMS_OP_GRANT, InvalidOid, psprintf("%s}", detail.data));
+	}
+	cims_ring_add(detail.data, NIL, true);
 }
 
 /* Object access hook: notes what belongs to an audited table or to the extension. */
@@ -266,6 +325,8 @@ object_accessed(ObjectAccessType access, Oid class_id, Oid object, int sub, void
 
 	if (next_object_access)
 		next_object_access(access, class_id, object, sub, arg);
+	if (access_is_internal(access, arg))
+		return;
 	if (frame == NULL || record_is_at_work() || (access != OAT_POST_CREATE && access != OAT_POST_ALTER && access != OAT_DROP) ||
 		installs_record() || !record_is_here())
 		return;
@@ -281,10 +342,20 @@ object_accessed(ObjectAccessType access, Oid class_id, Oid object, int sub, void
 	touched = palloc(sizeof(Touched));
 	touched->change = access == OAT_DROP ? "drop" : access == OAT_POST_ALTER ? "alter" :
 																			   "create";
-	touched->object = getObjectDescription(&address, true);
-	if (touched->object != NULL)
-		frame->touched = lappend(frame->touched, touched);
+	touched->object = access == OAT_DROP ? getObjectDescription(&address, true) : NULL;
+	touched->address = address;
+	frame->touched = lappend(frame->touched, touched);
 	MemoryContextSwitchTo(old);
+}
+
+/* Tell whether PostgreSQL touches an object as a consequence of touching another. */
+static bool
+access_is_internal(ObjectAccessType access, void *arg)
+{
+	if (arg == NULL)
+		return false;
+	return (access == OAT_POST_CREATE && ((ObjectAccessPostCreate *) arg)->is_internal) ||
+		   (access == OAT_POST_ALTER && ((ObjectAccessPostAlter *) arg)->is_internal);
 }
 
 /* Tell whether an object, or the relation that it belongs to, is of the extension; new functions may replace those that are. */
@@ -358,4 +429,20 @@ touch_relation(Frame *frame, Oid relation)
 	touched->file = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
 	frame->relations = lappend(frame->relations, touched);
 	ReleaseSysCache(tuple);
+}
+
+/* Note that an error has ended what was the record's own work. */
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		resting = false;
+}
+
+/* Note that an error has ended what was the record's own work. */
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		resting = false;
 }

@@ -13,15 +13,20 @@
 /* A command as it is about to run. */
 typedef struct CimsCommand
 {
-	char operation;      /* of its event: C or G */
-	bool listed;         /* recorded whatever it touches, others where they touch what is audited */
-	bool cluster;        /* other databases are told */
-	bool early;          /* no rollback undoes what it does: recorded before it runs */
-	bool content;        /* stored values read otherwise afterwards, and no row trigger fires */
-	bool rewrites;       /* they do where the table is written anew */
-	bool triggers;       /* switches triggers */
-	Oid relation;        /* the table that it names, 0 for none */
-	List *parents;       /* oids of tables that get a child by it */
+	char operation;     /* of its event: C or G */
+	bool listed;        /* recorded whatever it touches, others where they touch what is audited */
+	bool tells;         /* recorded where the table that it names is audited */
+	bool cluster;       /* other databases are told */
+	bool early;         /* no rollback undoes what it does: recorded before it runs */
+	bool content;       /* stored values read otherwise afterwards, and no row trigger fires */
+	bool rewrites;      /* they do where the table is written anew */
+	bool triggers;      /* switches triggers */
+	Oid relation;       /* the table that it names, 0 for none */
+	List *joining;      /* of RangeVar: tables that become children of others */
+	bool attaches;      /* ... as partitions: PostgreSQL gives them the parent's row triggers */
+	List *leaving;      /* of CimsLeavingTable */
+	const char *column; /* that gets another name, with ... */
+	const char *new_column;
 	List *users;         /* oids of relations that hold values of a type that it changes */
 	List *names;         /* of the objects of the cluster that it names, for the watchdog: "role x" */
 	StringInfoData json; /* the detail: an object that is not closed yet */
@@ -34,12 +39,21 @@ typedef struct CimsTouchedRelation
 	Oid file;
 } CimsTouchedRelation;
 
+/* An audited table that may leave the one with whose options it is audited. */
+typedef struct CimsLeavingTable
+{
+	Oid relation;
+	Oid root;
+} CimsLeavingTable;
+
 /* command.c */
 extern void cims_command_init(void);
 extern bool cims_command_rest(bool on); /* while on, commands of the record itself are not recorded; the former value */
 
 /* aftercare.c: gives audited tables what a command has left them without; relations: of CimsTouchedRelation */
 extern bool cims_command_is_audited(Oid relation);
+extern void cims_command_aftercare_init(void);
+extern void cims_command_prepare(const CimsCommand *command);
 extern void cims_command_look_after(const CimsCommand *command, List *relations);
 extern void cims_command_explain(List *names); /* notes for the watchdog that this transaction's changes are recorded */
 

@@ -122,8 +122,9 @@ describe_object(Node *statement, CimsCommand *command)
 			cims_json_close(&command->json, ']');
 			if (((DropStmt *) statement)->behavior == DROP_CASCADE)
 				cims_json_bool(&command->json, "cascade", true);
-			/* an extension that goes may take this record with it */
-			command->cluster |= ((DropStmt *) statement)->removeType == OBJECT_EXTENSION;
+			/* where this extension goes, so does the record of it */
+			command->cluster |= ((DropStmt *) statement)->removeType == OBJECT_EXTENSION &&
+								list_member(((DropStmt *) statement)->objects, makeString("cims"));
 			break;
 		case T_RenameStmt:
 		{
@@ -136,6 +137,11 @@ describe_object(Node *statement, CimsCommand *command)
 				cims_json_text(&command->json, "name", cims_command_name(rename->object));
 			cims_json_text(&command->json, "part", rename->subname);
 			cims_json_text(&command->json, "new_name", rename->newname);
+			if (rename->renameType == OBJECT_COLUMN)
+			{
+				command->column = rename->subname;
+				command->new_column = rename->newname;
+			}
 			if (rename->renameType == OBJECT_ROLE)
 				cims_command_add_name(command, "role", rename->subname);
 			else if (rename->renameType == OBJECT_DATABASE)
@@ -158,6 +164,7 @@ describe_object(Node *statement, CimsCommand *command)
 			cims_command_roles(command, "owner", list_make1(((AlterOwnerStmt *) statement)->newowner));
 			break;
 		case T_RuleStmt:
+			command->tells = true;
 			cims_json_text(&command->json, "table", cims_command_relation(((RuleStmt *) statement)->relation, &command->relation));
 			cims_json_text(&command->json, "rule", ((RuleStmt *) statement)->rulename);
 			cims_json_bool(&command->json, "instead", ((RuleStmt *) statement)->instead);
@@ -204,6 +211,7 @@ static void
 describe_trigger(CreateTrigStmt *statement, CimsCommand *command)
 {
 	cims_json_text(&command->json, "table", cims_command_relation(statement->relation, &command->relation));
+	command->tells = true;
 	cims_json_text(&command->json, "trigger", statement->trigname);
 	cims_json_text(&command->json, "function", cims_command_name((Node *) statement->funcname));
 	cims_json_bool(&command->json, "replace", statement->replace);

@@ -41,6 +41,7 @@ bool
 cims_command_role(Node *statement, CimsCommand *command)
 {
 	List *one_role = NIL;
+	const char *name;
 
 	switch (nodeTag(statement))
 	{
@@ -89,6 +90,8 @@ cims_command_role(Node *statement, CimsCommand *command)
 			break;
 		case T_AlterSystemStmt:
 			describe_setting(command, ((AlterSystemStmt *) statement)->setstmt);
+			name = ((AlterSystemStmt *) statement)->setstmt->name;
+			cims_command_add_name(command, "setting", name != NULL ? asc_tolower(name, strlen(name)) : "all");
 			command->early = true;
 			break;
 		case T_AlterDatabaseSetStmt:
@@ -175,7 +178,6 @@ describe_setting(CimsCommand *command, VariableSetStmt *setting)
 	const char *name = setting->name;
 
 	cims_json_text(&command->json, "setting", name != NULL ? name : "all");
-	cims_command_add_name(command, "setting", name != NULL ? name : "all");
 	if (setting->kind == VAR_SET_VALUE && setting_is_telling(name))
 		cims_json_text(&command->json, "value", ExtractSetVariableArgs(setting));
 	else if (setting->kind != VAR_SET_VALUE)

@@ -18,6 +18,7 @@
 
 #include "cims_compat.h"
 #include "audit/command.h"
+#include "audit/internal.h"
 #include "audit/json.h"
 
 /* Sub-commands of ALTER TABLE by name; those that only optimise are not of the record and stand here without one. */
@@ -70,9 +71,10 @@ static const char *const actions[] = {
 	[AT_DropIdentity] = "drop identity",
 };
 
-static void describe_action(CimsCommand *command, const AlterTableCmd *action);
+static void describe_action(CimsCommand *command, RangeVar *table, const AlterTableCmd *action);
 static void describe_definition(CimsCommand *command, const AlterTableCmd *action);
-static void note_consequences(CimsCommand *command, const AlterTableCmd *action);
+static void note_consequences(CimsCommand *command, RangeVar *table, const AlterTableCmd *action);
+static void note_leaving(CimsCommand *command, RangeVar *table);
 static bool type_reads_the_same(const CimsCommand *command, const AlterTableCmd *action);
 static List *relations_with_type(Oid type);
 
@@ -85,7 +87,7 @@ cims_command_alter_table(AlterTableStmt *statement, CimsCommand *command)
 	cims_json_text(&command->json, "table", cims_command_relation(statement->relation, &command->relation));
 	cims_json_open(&command->json, "actions", '[');
 	foreach (cell, statement->cmds)
-		describe_action(command, lfirst_node(AlterTableCmd, cell));
+		describe_action(command, statement->relation, lfirst_node(AlterTableCmd, cell));
 	cims_json_close(&command->json, ']');
 
 	if (statement->objtype != OBJECT_TYPE || !OidIsValid(command->relation))
@@ -107,9 +109,12 @@ cims_command_create_table(CreateStmt *statement, CimsCommand *command)
 		Oid parent;
 
 		cims_json_text(&command->json, NULL, cims_command_relation(lfirst_node(RangeVar, cell), &parent));
-		command->parents = lappend_oid(command->parents, parent);
+		if (OidIsValid(parent) && cims_command_is_audited(parent))
+			command->relation = parent;
 	}
 	cims_json_close(&command->json, ']');
+	command->joining = list_make1(statement->relation);
+	command->tells = true;
 }
 
 /* Describe ALTER TYPE of an enumeration: a label that gets another name changes what stored values read as. */
@@ -132,13 +137,14 @@ cims_command_alter_enum(AlterEnumStmt *statement, CimsCommand *command)
 
 /* Describe one sub-command. */
 static void
-describe_action(CimsCommand *command, const AlterTableCmd *action)
+describe_action(CimsCommand *command, RangeVar *table, const AlterTableCmd *action)
 {
 	const char *name = (int) action->subtype < lengthof(actions) ? actions[action->subtype] : NULL;
 
-	note_consequences(command, action);
+	note_consequences(command, table, action);
 	if (name == NULL)
 		return;
+	command->tells = true;
 	cims_json_open(&command->json, NULL, '{');
 	cims_json_text(&command->json, "action", name);
 	cims_json_text(&command->json, "name", action->name);
@@ -181,10 +187,8 @@ describe_definition(CimsCommand *command, const AlterTableCmd *action)
 
 /* Note what has to be looked after once a sub-command has run. */
 static void
-note_consequences(CimsCommand *command, const AlterTableCmd *action)
+note_consequences(CimsCommand *command, RangeVar *table, const AlterTableCmd *action)
 {
-	Oid relation;
-
 	switch (action->subtype)
 	{
 		case AT_AlterColumnType:
@@ -210,18 +214,37 @@ note_consequences(CimsCommand *command, const AlterTableCmd *action)
 			command->listed = true;
 			break;
 		case AT_AttachPartition:
-			command->parents = lappend_oid(command->parents, command->relation);
+			command->joining = lappend(command->joining, ((PartitionCmd *) action->def)->name);
+			command->attaches = true;
 			break;
 		case AT_DetachPartition:
 			command->early |= ((PartitionCmd *) action->def)->concurrent;
+			note_leaving(command, ((PartitionCmd *) action->def)->name);
+			break;
+		case AT_DetachPartitionFinalize:
+			note_leaving(command, ((PartitionCmd *) action->def)->name);
 			break;
 		case AT_AddInherit:
-			cims_command_relation((RangeVar *) action->def, &relation);
-			command->parents = lappend_oid(command->parents, relation);
+			command->joining = lappend(command->joining, table);
+			break;
+		case AT_DropInherit:
+			note_leaving(command, table);
 			break;
 		default:
 			break;
 	}
+}
+
+/* Note an audited table that may leave its parent. */
+static void
+note_leaving(CimsCommand *command, RangeVar *table)
+{
+	CimsLeavingTable *leaving = palloc(sizeof(CimsLeavingTable));
+
+	cims_command_relation(table, &leaving->relation);
+	leaving->root = OidIsValid(leaving->relation) ? cims_audit_root(leaving->relation, NULL) : InvalidOid;
+	if (OidIsValid(leaving->root))
+		command->leaving = lappend(command->leaving, leaving);
 }
 
 /*

@@ -178,7 +178,8 @@ slot_has_ended(const Slot *slot, bool *told)
 	bool running = known && !slot->prepared && TransactionIdIsInProgress(slot->xid);
 	bool stands = !known || slot->prepared || TransactionIdDidCommit(slot->xid);
 
-	*told = slot->database == MyDatabaseId ? slot->at_once && !stands : slot->at_once || stands;
+	/* what stays though its transaction came to nothing, or could not write, is told to its own database as well */
+	*told = slot->database == MyDatabaseId ? slot->at_once && (!known || !stands) : slot->at_once || stands;
 	return !running;
 }
 

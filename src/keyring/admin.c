@@ -20,6 +20,8 @@
 #include "cims_compat.h"
 #include "keyring/internal.h"
 
+CimsOperationHook cims_operation_hook = NULL;
+
 static CimsKeyring *require_keyring(void);
 static void require_master(CimsKeyring *keyring, CimsSecret *master);
 static void read_new_master(uint32 id, CimsSecret *master);
@@ -171,6 +173,8 @@ cims_lock(PG_FUNCTION_ARGS)
 	wake_idle_backends();
 	ereport(LOG,
 			errmsg("the keyring was locked by \"%s\"", GetUserNameFromId(GetSessionUserId(), false)));
+	if (cims_operation_hook != NULL)
+		cims_operation_hook("lock");
 	PG_RETURN_VOID();
 }
 
@@ -187,6 +191,8 @@ cims_unlock(PG_FUNCTION_ARGS)
 		cims_keyring_error(status, 0, 0);
 	ereport(LOG,
 			errmsg("the keyring was unlocked by \"%s\"", GetUserNameFromId(GetSessionUserId(), false)));
+	if (cims_operation_hook != NULL)
+		cims_operation_hook("unlock");
 	PG_RETURN_VOID();
 }
 

@@ -151,4 +151,8 @@ extern bool cims_class_is_conditional(const CimsClass *class);
 typedef bool (*CimsConditionHook)(const CimsConditions *conditions);
 extern CimsConditionHook cims_condition_hook;
 
+/* admin.c: called after cims.lock() and cims.unlock(), with their names, by the part that records what no rollback undoes */
+typedef void (*CimsOperationHook)(const char *operation);
+extern CimsOperationHook cims_operation_hook;
+
 #endif

@@ -4,7 +4,8 @@
  *
  * A row is updated as UPDATE would do it, with its WAL, index entries and
  * replication, but no trigger fires and no row policy filters: what the row
- * means does not change, and its owner may do both anyway.
+ * means does not change, and its owner may do both anyway.  The audit record,
+ * which tells what a row held, is told by a hook.
  *
  * Locking: the relation in ROW EXCLUSIVE mode; each row by a lock that is
  * never waited for.  A row that another transaction holds, or has changed
@@ -43,6 +44,8 @@ typedef struct RowContext
 	Relation relation;
 	ItemPointer row;
 } RowContext;
+
+CimsBatchHook cims_batch_hook = NULL;
 
 /* Names the row at work in an error. */
 static void
@@ -119,7 +122,11 @@ edit_row(CimsBatch *batch, ResultRelInfo *target, EState *estate, Snapshot snaps
 			ExecStoreVirtualTuple(changed);
 			changed->tts_tableOid = RelationGetRelid(batch->relation);
 			if (update_row(batch, target, estate, snapshot, &row->tts_tid, locked, changed))
+			{
 				batch->changed++;
+				if (cims_batch_hook != NULL)
+					cims_batch_hook(batch->relation, row, changed);
+			}
 			else
 				batch->skipped++;
 			break;

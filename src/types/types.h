@@ -147,4 +147,8 @@ extern void cims_check_record_order(Oid function); /* raises for the byte order 
 extern bool cims_analyzing(void);                  /* ANALYZE or VACUUM runs */
 extern bool cims_altering_table(void);             /* ALTER TABLE runs: its values come from the table, not from an application */
 
+/* batch.c: called for each row that was changed, with all values of both; set by the part that records changes */
+typedef void (*CimsBatchHook)(Relation relation, TupleTableSlot *old, TupleTableSlot *new);
+extern CimsBatchHook cims_batch_hook;
+
 #endif

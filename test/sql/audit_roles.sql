@@ -8,6 +8,7 @@ CREATE DATABASE cims_audit_roles TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE '
 \set SHOW_CONTEXT never
 SET client_min_messages = error;
 CREATE EXTENSION cims;
+\pset format unaligned
 -- reads the detail of an event from its bytes, by the format alone
 CREATE FUNCTION detail(payload bytea) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
