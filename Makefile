@@ -4,7 +4,7 @@ PARTS        = crypto merkle mask gram record label jose base keyring types acce
 MODULE_big   = $(EXTENSION)
 OBJS         = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c $(PARTS:%=src/%/*.c))))
 PG_CPPFLAGS  = -I$(srcdir)/src
-SHLIB_LINK   = -lcrypto
+SHLIB_LINK   = -lcrypto -Wl,-Bsymbolic-functions
 DATA_built   = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA         = $(filter-out $(DATA_built),$(wildcard sql/$(EXTENSION)--*.sql))
 CLUSTER      = --temp-config=test/cims.conf --no-locale --encoding=UTF8 --load-extension=$(EXTENSION)

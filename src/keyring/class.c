@@ -48,13 +48,14 @@ cims_class_load(CimsKeyring *keyring, Oid table)
 CimsClassEntry *
 cims_class_entry(CimsKeyring *keyring, int32 id)
 {
-	CimsClassEntry *entry = keyring->last_class;
+	CimsClassEntry **last = &keyring->last_classes[cims_last_class(id)];
+	CimsClassEntry *entry = *last;
 
 	if (entry != NULL && entry->class.id == id)
 		return entry;
 	entry = hash_search(keyring->classes, &id, HASH_FIND, NULL);
 	if (entry != NULL)
-		keyring->last_class = entry;
+		*last = entry;
 	return entry;
 }
 

@@ -83,8 +83,8 @@ static Grants *current;
 static bool expired;
 static Oid grant_table;
 
-/* the two answers that most calls ask for again */
-static HeldLevel last_class;
+/* the answers that most calls ask for again, by cims_last_class() and for any class */
+static HeldLevel last_classes[CIMS_LAST_CLASSES];
 static HeldLevel last_any;
 
 static const HeldLevel *level_held(int32 class_id, HeldLevel *last);
@@ -100,11 +100,18 @@ static void forget_grants(void);
 
 static const char *const level_names[] = {"none", "mask", "search", "reveal"};
 
+/* Return where the last answer for a class is kept. */
+static inline HeldLevel *
+last_of_class(int32 class_id)
+{
+	return &last_classes[cims_last_class(class_id)];
+}
+
 /* Return the level of the current role on a class, as of this statement. */
 CimsLevel
 cims_class_level(int32 class_id)
 {
-	const HeldLevel *held = level_held(class_id, &last_class);
+	const HeldLevel *held = level_held(class_id, last_of_class(class_id));
 	CimsLevel level = held == NULL ? CIMS_LEVEL_NONE : held->level;
 
 	if (level > CIMS_LEVEL_NONE && held->conditional && !cims_conditions_met(class_id))
@@ -118,7 +125,7 @@ cims_class_level(int32 class_id)
 CimsLevel
 cims_class_lasting_level(int32 class_id)
 {
-	const HeldLevel *held = level_held(class_id, &last_class);
+	const HeldLevel *held = level_held(class_id, last_of_class(class_id));
 
 	if (held == NULL || held->conditional)
 		return CIMS_LEVEL_NONE;
@@ -137,7 +144,7 @@ cims_class_level_any(void)
 	{
 		int32 class_id = list_nth_int(current->conditional, i);
 
-		held = level_held(class_id, &last_class);
+		held = level_held(class_id, last_of_class(class_id));
 		if (held != NULL && held->level > level)
 		{
 			CimsLevel higher = held->level;
@@ -373,7 +380,7 @@ holds_role(Oid user, Oid role)
 static void
 forget_grants(void)
 {
-	memset(&last_class, 0, sizeof(last_class));
+	memset(last_classes, 0, sizeof(last_classes));
 	memset(&last_any, 0, sizeof(last_any));
 	if (current != NULL)
 		MemoryContextDelete(current->context);

@@ -76,6 +76,15 @@ typedef struct CimsClassEntry
 	uint32 active_version; /* 0: none */
 } CimsClassEntry;
 
+#define CIMS_LAST_CLASSES 64
+
+/* Tell under which number the last answer for a class is kept: a scan may show columns of several classes. */
+static inline uint32
+cims_last_class(int32 class_id)
+{
+	return ((uint32) class_id * 2654435761u) >> 26;
+}
+
 /*
  * cache.c: this backend's copy of cims.keyring, cims.class and cims.data_key.
  *
@@ -93,10 +102,10 @@ typedef struct CimsKeyring
 	CimsKeyringRow row;
 	unsigned char search_key[CIMS_MAX_WRAPPED_LEN];
 	int search_key_len;
-	bool own_classes;           /* this transaction has changed some of them */
-	HTAB *classes;              /* CimsClassEntry by id */
-	CimsClassEntry *last_class; /* found last: what most calls ask for again */
-	HTAB *keys;                 /* KeyEntry by class and version */
+	bool own_classes;                                /* this transaction has changed some of them */
+	HTAB *classes;                                   /* CimsClassEntry by id */
+	CimsClassEntry *last_classes[CIMS_LAST_CLASSES]; /* found last, by cims_last_class(): what most calls ask for again */
+	HTAB *keys;                                      /* KeyEntry by class and version */
 	CimsMac *search[CIMS_SEARCH_USES];
 	CimsKeyStatus failure; /* why no master key was at hand ... */
 	TimestampTz failed_at; /* ... in the statement that began then */

@@ -143,6 +143,29 @@ static const char compound_surnames[][SURNAME_BYTES + 1] = {
 	"鲜于",
 };
 
+/* Returns a number of 9 bits of the first character of a name, which has three bytes. */
+static inline unsigned
+bits_of_first(const char *name)
+{
+	return (((unsigned char) name[1] & 7u) << 6) | ((unsigned char) name[2] & 63u);
+}
+
+/* Tells whether some compound surname begins with a character of the same bits: most names go no further. */
+static bool
+may_be_compound(const char *name)
+{
+	static unsigned char seen[512];
+	static bool filled;
+
+	if (!filled)
+	{
+		for (size_t i = 0; i < sizeof(compound_surnames) / sizeof(compound_surnames[0]); i++)
+			seen[bits_of_first(compound_surnames[i])] = 1;
+		filled = true;
+	}
+	return seen[bits_of_first(name)] != 0;
+}
+
 /* Tells whether a name begins with a compound surname. */
 static bool
 has_compound_surname(const char *name)
@@ -150,6 +173,8 @@ has_compound_surname(const char *name)
 	size_t low = 0;
 	size_t high = sizeof(compound_surnames) / sizeof(compound_surnames[0]);
 
+	if (!may_be_compound(name))
+		return false;
 	while (low < high)
 	{
 		size_t mid = (low + high) / 2;
