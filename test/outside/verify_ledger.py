@@ -319,12 +319,12 @@ def parse_bundle(data):
 
 
 def take_tile(files, kind, index, width):
-    """Take a tile or bundle, whole or partial, with every shorter version that was left; return the longest."""
+    """Take a tile or bundle, whole or partial, with the shorter versions of it that were left; those by their width."""
     path = tile_path(kind, index)
     found = files.pop(path, None) if width == 256 else files.pop(f"{path}.p/{width}", None)
     if found is None:
         raise Refused(f"{path} is missing for a tree of this size")
-    older = [files.pop(f"{path}.p/{w}") for w in range(1, width) if f"{path}.p/{w}" in files]
+    older = {w: files.pop(f"{path}.p/{w}") for w in range(1, width) if f"{path}.p/{w}" in files}
     return found, older
 
 
@@ -335,7 +335,7 @@ def check_level(files, level, hashes):
         data, older = take_tile(files, str(level), index, len(expected))
         if data != b"".join(expected):
             raise Refused(f"{tile_path(level, index)} does not hold the hashes of what is below it")
-        if any(part != data[: len(part)] or len(part) % 32 for part in older):
+        if any(part != data[: 32 * w] for w, part in older.items()):
             raise Refused(f"a partial form of {tile_path(level, index)} does not agree with it")
 
 
@@ -348,7 +348,7 @@ def read_entries(files, size):
         bundle = parse_bundle(data)
         if len(bundle) != width:
             raise Refused(f"{tile_path('entries', index)} holds {len(bundle)} entries instead of {width}")
-        if any(part != data[: len(part)] for part in older):
+        if any(parse_bundle(part) != bundle[:w] for w, part in older.items()):
             raise Refused(f"a partial form of {tile_path('entries', index)} does not agree with it")
         entries += bundle
     return entries

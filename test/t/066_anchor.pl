@@ -23,6 +23,17 @@ cims_install($node, 'postgres');
 $node->safe_psql('postgres', "CREATE TABLE customer (id int, name text); SELECT cims.audit('customer')");
 my $key;
 
+# Make a server of a copy of another one's files.
+sub copy_of
+{
+	my ($server, $name) = @_;
+	my $copy = PostgreSQL::Test::Cluster->new($name);
+	PostgreSQL::Test::RecursiveCopy::copypath($server->data_dir, $copy->data_dir);
+	chmod 0700, $copy->data_dir;
+	$copy->append_conf('postgresql.conf', 'port = ' . $copy->port . "\nunix_socket_directories = '" . $copy->host . "'");
+	return $copy;
+}
+
 # Seal some more events.
 sub seal
 {
@@ -71,9 +82,7 @@ is(log_lines(), 2, 'each is in the log');
 
 # A cold copy: two servers that go on from here tell different histories
 $node->stop;
-my $fork = PostgreSQL::Test::Cluster->new('fork');
-PostgreSQL::Test::RecursiveCopy::copypath($node->data_dir, $fork->data_dir);
-$fork->append_conf('postgresql.conf', 'port = ' . $fork->port . "\nunix_socket_directories = '" . $fork->host . "'");
+my $fork = copy_of($node, 'fork');
 $node->start;
 $fork->start;
 seal($fork, 'another history');
@@ -91,10 +100,8 @@ seal($node, 'more');
 ($ok, $said) = run_job($node);
 ok($ok, 'the history goes on') or diag $said;
 $kept = newest();
-my $old = PostgreSQL::Test::Cluster->new('old');
 $fork->stop;
-PostgreSQL::Test::RecursiveCopy::copypath($fork->data_dir, $old->data_dir);
-$old->append_conf('postgresql.conf', 'port = ' . $old->port . "\nunix_socket_directories = '" . $old->host . "'");
+my $old = copy_of($fork, 'old');
 $old->start;
 ($ok, $said) = run_job($old);
 ok(!$ok && $said =~ /forked|shrunk/, 'a state that does not hold what is held is refused') or diag $said;
