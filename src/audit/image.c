@@ -56,7 +56,6 @@ static void append_function(CimsAuditColumn *column, Datum value, StringInfo out
 static void append_text(const CimsAuditColumn *column, const char *text, int len, StringInfo out);
 static void append_number(const CimsAuditColumn *column, Datum value, StringInfo out);
 static void append_item(AttrNumber attnum, CimsImageKind kind, const void *bytes, size_t len, StringInfo out);
-static void append_token(AttrNumber attnum, struct varlena *value, StringInfo out);
 static void append_image_field(StringInfo out, CimsField field, bool present, StringInfo image);
 static void begin_image(StringInfo image);
 
@@ -224,7 +223,7 @@ append_key(CimsAuditTable *table, CimsAuditRow row, StringInfo out)
 			continue;
 		value = isnull ? (Datum) 0 : plain_value(column, row.values[column->attnum - 1]);
 		if (column->mode == CIMS_MODE_SEALED && !isnull)
-			append_token(column->attnum, (struct varlena *) DatumGetPointer(value), out);
+			cims_audit_append_token(column->attnum, (struct varlena *) DatumGetPointer(value), out);
 		else
 			append_value(column, value, isnull, out);
 	}
@@ -382,8 +381,8 @@ append_item(AttrNumber attnum, CimsImageKind kind, const void *bytes, size_t len
 }
 
 /* Append what stands for a sealed value in a key: equal for equal plaintexts, and no more than its token tells. */
-static void
-append_token(AttrNumber attnum, struct varlena *value, StringInfo out)
+void
+cims_audit_append_token(AttrNumber attnum, struct varlena *value, StringInfo out)
 {
 	unsigned char token[CIMS_TOKEN_LEN];
 	unsigned char hash[CIMS_MAC_LEN];

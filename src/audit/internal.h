@@ -129,6 +129,7 @@ typedef struct CimsAuditRow
 	const Datum *values;
 	const bool *nulls;
 } CimsAuditRow;
+extern void cims_audit_append_token(AttrNumber attnum, struct varlena *value, StringInfo out); /* of a sealed value, as it stands in keys */
 extern void cims_audit_image(CimsAuditTable *table, CimsAuditRow row, StringInfo out);
 extern int64 cims_audit_key(CimsAuditTable *table, CimsAuditRow row, StringInfo out); /* returns row_hash; out stays empty where the row is its own key */
 

@@ -1,0 +1,173 @@
+/*
+ * show.c
+ *		Recorded values as JSON, in a person's terms and as a role may see them.
+ *
+ * A value that cannot be opened (its key is away, destroyed, or the bytes are
+ * damaged) is shown in its sealed form, so that one of them does not hide the
+ * rest of the record.
+ */
+#include "postgres.h"
+
+#include "common/jsonapi.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+
+#include "audit/history.h"
+#include "types/types.h"
+
+/* Gives text of the record in the database's encoding, NUL-terminated. */
+char *
+cims_show_text(CimsBytes utf8)
+{
+	char *text = pnstrdup((const char *) utf8.data, utf8.len);
+
+	return pg_any_to_server(text, utf8.len, PG_UTF8);
+}
+
+/* Tells whether a type's name begins with one of a list, as "numeric(10,2)" does with "numeric". */
+static bool
+type_is_one_of(const char *type, const char *const *names)
+{
+	for (; *names != NULL; names++)
+	{
+		size_t len = strlen(*names);
+
+		if (strncmp(type, *names, len) == 0 && (type[len] == '\0' || type[len] == '('))
+			return true;
+	}
+	return false;
+}
+
+/* Appends the output text of a plain type as JSON: numbers, truth values and documents as such, the rest as strings. */
+static void
+append_plain(StringInfo out, const char *type, const char *text)
+{
+	static const char *const numbers[] = {"smallint", "integer", "bigint", "numeric", "real", "double precision", NULL};
+	static const char *const documents[] = {"json", "jsonb", NULL};
+
+	if (type_is_one_of(type, numbers) && IsValidJsonNumber(text, strlen(text)))
+		appendStringInfoString(out, text);
+	else if (strcmp(type, "boolean") == 0)
+		appendStringInfoString(out, text[0] == 't' ? "true" : "false");
+	else if (type_is_one_of(type, documents) && strstr(text, "\\u0000") == NULL)
+		appendStringInfoString(out, text);
+	else
+		escape_json(out, text);
+}
+
+/* Gives the name of the plain type of a sealed value. */
+static const char *
+plain_type_name(CimsSealedType type)
+{
+	switch (type)
+	{
+		case CIMS_TYPE_NUMERIC:
+			return "numeric";
+		case CIMS_TYPE_JSONB:
+			return "jsonb";
+		case CIMS_TYPE_TEXT:
+		case CIMS_TYPE_DATE:
+		case CIMS_TYPE_TIMESTAMPTZ:
+		case CIMS_TYPE_BYTEA:
+			break;
+	}
+	return "text";
+}
+
+/* Appends a sealed value by the reader's level on its class. */
+static void
+append_sealed(StringInfo out, CimsBytes bytes)
+{
+	struct varlena *value = palloc(VARHDRSZ + bytes.len);
+	CimsSealed sealed;
+	CimsClass class;
+	CimsDataKey *key;
+	CimsLevel level;
+	Datum plain;
+
+	SET_VARSIZE(value, VARHDRSZ + bytes.len);
+	memcpy(VARDATA(value), bytes.data, bytes.len);
+	cims_value_parse(value, &sealed);
+	level = cims_display_level(sealed.class_id);
+	if (level == CIMS_LEVEL_NONE || cims_data_key_find(sealed.class_id, sealed.key_version, &key) != CIMS_KEYS_OK ||
+		!cims_value_open(&sealed, key, &plain))
+		escape_json(out, cims_value_armor(value));
+	else if (level == CIMS_LEVEL_REVEAL)
+		append_plain(out, plain_type_name(sealed.type), cims_plain_output(sealed.type, plain));
+	else if (sealed.type == CIMS_TYPE_JSONB)
+		appendStringInfoString(out, cims_masked_text(sealed.type, plain, cims_class_of_value(&sealed, &class)));
+	else
+		escape_json(out, cims_masked_text(sealed.type, plain, cims_class_of_value(&sealed, &class)));
+}
+
+/* Appends the masked form of a plain value, by the class that governs its column. */
+static void
+append_masked(StringInfo out, const CimsClass *class, const char *text)
+{
+	if (class->mask.kind == CIMS_MASK_NULL)
+		appendStringInfoString(out, "null");
+	else
+		escape_json(out, cims_masked_text(CIMS_TYPE_TEXT, CStringGetTextDatum(text), class));
+}
+
+/* Appends a keyed hash: it tells equal values from others, no more. */
+static void
+append_hash(StringInfo out, CimsBytes hash)
+{
+	appendStringInfoString(out, "\"hash:");
+	for (size_t i = 0; i < hash.len; i++)
+		appendStringInfo(out, "%02x", hash.data[i]);
+	appendStringInfoChar(out, '"');
+}
+
+/* Appends a value as JSON; false, and nothing appended, where the reader may not see it. */
+bool
+cims_show_item(StringInfo out, CimsReader *reader, const CimsDescriptor *descriptor, const CimsImageItem *item)
+{
+	const CimsDescribedColumn *column = cims_descriptor_column(descriptor, item->attnum);
+	const CimsClass *class;
+	CimsSight sight = cims_reader_sight(reader, descriptor, item->attnum, &class);
+
+	if (sight == CIMS_SIGHT_NONE && item->kind != CIMS_IMAGE_SEALED)
+		return false;
+	switch (item->kind)
+	{
+		case CIMS_IMAGE_NULL:
+			appendStringInfoString(out, "null");
+			break;
+		case CIMS_IMAGE_SEALED:
+			append_sealed(out, item->value);
+			break;
+		case CIMS_IMAGE_HASH:
+			append_hash(out, item->value);
+			break;
+		case CIMS_IMAGE_TEXT:
+			if (sight == CIMS_SIGHT_MASK)
+				append_masked(out, class, cims_show_text(item->value));
+			else
+				append_plain(out, column != NULL ? column->type : "text", cims_show_text(item->value));
+			break;
+	}
+	return true;
+}
+
+/* Appends "name": value, after a comma where the object is not empty; false where the reader may not see the value. */
+bool
+cims_show_member(StringInfo out, CimsReader *reader, const CimsDescriptor *descriptor, const CimsImageItem *item)
+{
+	const CimsDescribedColumn *column = cims_descriptor_column(descriptor, item->attnum);
+	char number[16];
+	int before = out->len;
+
+	if (out->len > 0 && out->data[out->len - 1] != '{')
+		appendStringInfoString(out, ", ");
+	snprintf(number, sizeof(number), "column %d", item->attnum);
+	escape_json(out, column != NULL ? column->name : number);
+	appendStringInfoString(out, ": ");
+	if (cims_show_item(out, reader, descriptor, item))
+		return true;
+	out->len = before;
+	out->data[before] = '\0';
+	return false;
+}

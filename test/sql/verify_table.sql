@@ -1,0 +1,157 @@
+-- cims.verify_table names every row that was changed behind the record's back,
+-- whatever way was taken, and never an honest one.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE DATABASE cims_verify_table TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
+\c cims_verify_table
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+CREATE EXTENSION cims;
+SELECT cims.init();
+SELECT cims.grant_class('phone', current_user, 'reveal');
+CREATE TABLE customer (id int PRIMARY KEY, name text, phone cims.enc_text(phone), paid numeric(10,2), born date, tags text[]);
+INSERT INTO customer SELECT g, 'name ' || g, 13800000000 + g, g * 1.5, date '2000-01-01' + g, ARRAY['a', 'b' || g] FROM generate_series(1, 8) g;
+SELECT * FROM cims.verify_table('customer'); -- there is nothing to compare with
+SELECT cims.audit('customer');
+CREATE VIEW findings AS
+	SELECT problem, row_key, columns, recorded, found, event IS NOT NULL AS event FROM cims.verify_table('customer') ORDER BY row_key ->> 'id', problem, columns;
+SELECT * FROM findings;
+UPDATE customer SET phone = '13900000002', paid = 7 WHERE id = 2;
+DELETE FROM customer WHERE id = 3;
+INSERT INTO customer VALUES (9, 'name 9', NULL, NULL, NULL, NULL);
+UPDATE customer SET id = 10 WHERE id = 9;
+SELECT * FROM findings;
+
+-- UPDATE, DELETE and INSERT while the triggers are disabled
+ALTER TABLE customer DISABLE TRIGGER ALL;
+UPDATE customer SET name = 'tampered', tags = NULL WHERE id = 1;
+DELETE FROM customer WHERE id = 10;
+INSERT INTO customer (id, name) VALUES (77, 'made up');
+ALTER TABLE customer ENABLE TRIGGER ALL;
+SELECT * FROM findings;
+
+-- an honest change over it does not hide it: its old image tells
+UPDATE customer SET paid = 3 WHERE id = 1;
+DELETE FROM customer WHERE id = 77;
+INSERT INTO customer (id, name) VALUES (10, 'again');
+SELECT * FROM findings;
+
+-- nor does a record that is begun again while it runs; one that was ended takes the rows as they are
+SELECT cims.audit('customer');
+SELECT problem, row_key FROM findings;
+SELECT cims.unaudit('customer');
+UPDATE customer SET name = 'not recorded' WHERE id = 8;
+SELECT cims.audit('customer');
+SELECT * FROM findings;
+SELECT operation, detail ->> 'event' AS event FROM cims.audit_log WHERE relation = 'customer'::regclass AND detail ? 'event' ORDER BY seq;
+
+-- a replica session skips no trigger of the record
+SET session_replication_role = replica;
+UPDATE customer SET name = 'replica' WHERE id = 4;
+DELETE FROM customer WHERE id = 5;
+RESET session_replication_role;
+SELECT * FROM findings;
+SELECT operation, row_key, changed FROM cims.audit_log WHERE table_name = 'customer' AND operation IN ('update', 'delete') ORDER BY seq DESC LIMIT 2;
+
+-- a sealed value taken from another row, an old one put back, a value damaged
+ALTER TABLE customer DISABLE TRIGGER ALL;
+UPDATE customer SET phone = (SELECT phone FROM customer WHERE id = 6) WHERE id = 7;
+ALTER TABLE customer ENABLE TRIGGER ALL;
+SELECT problem, row_key, columns FROM findings;
+SET cims.output = sealed;
+SELECT problem, row_key, columns, recorded ->> 'phone' LIKE 'cims:1:%' AS recorded, found ->> 'phone' LIKE 'cims:1:%' AS found FROM findings;
+RESET cims.output;
+ALTER TABLE customer DISABLE TRIGGER ALL;
+UPDATE customer SET phone = '13800000007' WHERE id = 7;
+ALTER TABLE customer ENABLE TRIGGER ALL;
+SELECT problem, row_key, columns FROM findings; -- the same value, sealed anew, is the same value
+SELECT cims.rotate_key('phone');
+CALL cims.reseal('customer');
+SELECT * FROM findings;
+
+-- DISABLE and ENABLE TRIGGER ALL alone leave the triggers on guard
+ALTER TABLE customer DISABLE TRIGGER ALL;
+ALTER TABLE customer ENABLE TRIGGER ALL;
+SET session_replication_role = replica;
+UPDATE customer SET name = 'replica again' WHERE id = 4;
+RESET session_replication_role;
+SELECT * FROM findings;
+
+-- rows without a key are counted
+CREATE TABLE visit (name text, at timestamptz, phone cims.enc_text(phone));
+INSERT INTO visit SELECT 'a', '2026-01-01', '13800000001' FROM generate_series(1, 3);
+SELECT cims.audit('visit');
+INSERT INTO visit VALUES ('b', '2026-01-02', NULL), ('b', '2026-01-02', NULL), ('c', NULL, '13800000003');
+DELETE FROM visit WHERE ctid = (SELECT min(ctid) FROM visit WHERE name = 'a');
+UPDATE visit SET name = 'd' WHERE name = 'c';
+SELECT * FROM cims.verify_table('visit');
+SELECT cims.rotate_key('phone');
+CALL cims.reseal('visit');
+SELECT * FROM cims.verify_table('visit');
+SELECT cims.audit('visit');
+SELECT * FROM cims.verify_table('visit');
+ALTER TABLE visit DISABLE TRIGGER ALL;
+DELETE FROM visit WHERE ctid = (SELECT min(ctid) FROM visit WHERE name = 'a');
+INSERT INTO visit VALUES ('b', '2026-01-02', NULL), ('e', NULL, NULL);
+ALTER TABLE visit ENABLE TRIGGER ALL;
+SELECT problem, recorded, found FROM cims.verify_table('visit') ORDER BY 1, 2, 3;
+
+-- TRUNCATE of a partition, honest and not
+CREATE TABLE payment (id int, day date, amount numeric, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+CREATE TABLE payment_old PARTITION OF payment FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE payment_new (day date NOT NULL, amount numeric, id int NOT NULL);
+ALTER TABLE payment ATTACH PARTITION payment_new FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+INSERT INTO payment SELECT g, date '2025-06-01' + g * 100, g FROM generate_series(1, 4) g;
+SELECT cims.audit('payment');
+UPDATE payment SET day = '2025-02-02' WHERE id = 4;
+UPDATE payment SET day = '2026-03-03' WHERE id = 1;
+SELECT * FROM cims.verify_table('payment');
+TRUNCATE payment_old;
+INSERT INTO payment VALUES (9, '2025-12-12', 9), (10, '2026-12-12', 9);
+SELECT * FROM cims.verify_table('payment');
+ALTER TABLE payment_new DISABLE TRIGGER ALL;
+TRUNCATE payment_new;
+ALTER TABLE payment_new ENABLE TRIGGER ALL;
+SELECT relation, problem, row_key, recorded FROM cims.verify_table('payment') ORDER BY row_key ->> 'id';
+SELECT relation, problem, row_key, recorded FROM cims.verify_table('payment_new') ORDER BY row_key ->> 'id';
+
+-- who may
+CREATE ROLE verify_owner;
+CREATE ROLE verify_auditor;
+CREATE ROLE verify_nobody;
+ALTER TABLE visit OWNER TO verify_owner;
+SET ROLE verify_nobody;
+SELECT * FROM cims.verify_table('visit');
+SET ROLE verify_owner;
+SELECT count(*) FROM cims.verify_table('visit');
+SELECT * FROM cims.verify_table('customer');
+RESET ROLE;
+GRANT SELECT ON cims.audit_log TO verify_auditor;
+SET ROLE verify_auditor;
+SELECT * FROM cims.verify_table('visit');
+RESET ROLE;
+GRANT SELECT ON visit TO verify_auditor;
+SET ROLE verify_auditor;
+SELECT count(*) FROM cims.verify_table('visit');
+RESET ROLE;
+-- rows that a policy hides would be called missing
+ALTER TABLE visit ENABLE ROW LEVEL SECURITY;
+SET ROLE verify_auditor;
+SELECT * FROM cims.verify_table('visit');
+SET ROLE verify_owner;
+SELECT count(*) FROM cims.verify_table('visit');
+RESET ROLE;
+ALTER TABLE visit FORCE ROW LEVEL SECURITY;
+SET ROLE verify_owner;
+SELECT * FROM cims.verify_table('visit');
+RESET ROLE;
+SELECT * FROM cims.verify_table(NULL);
+SELECT * FROM cims.verify_table('findings');
+SELECT * FROM cims.verify_table('pg_class');
+
+\c postgres
+DROP DATABASE cims_verify_table;
+DROP ROLE verify_owner;
+DROP ROLE verify_auditor;
+DROP ROLE verify_nobody;
