@@ -72,7 +72,7 @@ cims_ledger_checkpoint_of_size(PG_FUNCTION_ARGS)
 	block = cims_ledger_block_of_size(incarnation->id, (uint64) PG_GETARG_INT64(0));
 	if (block == NULL || block->number > newest->number)
 		ereport(ERROR,
-				errcode(ERRCODE_NO_DATA_FOUND),
+				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("no checkpoint of \"%s\" was signed for %lld leaves", incarnation->origin,
 					   (long long) PG_GETARG_INT64(0)));
 	PG_RETURN_TEXT_P(cstring_to_text(block->note));
@@ -237,7 +237,7 @@ require_number(int64 seq)
 
 	if (!cims_ledger_find_number(seq, GetActiveSnapshot(), &key))
 		ereport(ERROR,
-				errcode(ERRCODE_NO_DATA_FOUND),
+				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("there is no event %lld", (long long) seq));
 	return key;
 }
@@ -287,7 +287,7 @@ read_event(const CimsLeafKey *key, bool with_extra, CimsMerkleHash *leaf, CimsRe
 
 	if (!cims_delta_next(delta, &event))
 		ereport(ERROR,
-				errcode(ERRCODE_NO_DATA_FOUND),
+				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("there is no event %lld of transaction %llu", (long long) key->seq, (unsigned long long) key->xid));
 	cims_merkle_check(cims_merkle_hash_leaf(event.entry, leaf), "hash an event");
 	if (with_extra)
