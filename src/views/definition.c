@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
@@ -22,7 +23,10 @@
 
 PG_FUNCTION_INFO_V1(cims_masking_view_columns);
 
-/* Returns an expression without the coercions around it. */
+/*
+ * Returns an expression without PostgreSQL's own coercions around it.  A cast
+ * by someone's function could compare what it is given, while cims.find runs.
+ */
 static Node *
 strip_coercions(Node *node)
 {
@@ -30,9 +34,8 @@ strip_coercions(Node *node)
 	{
 		if (IsA(node, RelabelType))
 			node = (Node *) ((RelabelType *) node)->arg;
-		else if (IsA(node, CoerceViaIO))
-			node = (Node *) ((CoerceViaIO *) node)->arg;
-		else if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcformat != COERCE_EXPLICIT_CALL)
+		else if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcformat != COERCE_EXPLICIT_CALL &&
+				 ((FuncExpr *) node)->funcid < FirstNormalObjectId)
 			node = linitial(((FuncExpr *) node)->args);
 		else
 			return node;
