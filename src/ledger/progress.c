@@ -80,7 +80,7 @@ give_back(void *arg)
 
 /* Take a slot until the current memory context goes. */
 void
-cims_verify_report_begin(uint64 total)
+cims_verify_progress_begin(uint64 total)
 {
 	MemoryContextCallback *callback;
 
@@ -109,7 +109,7 @@ cims_verify_report_begin(uint64 total)
 
 /* Count leaves that are done. */
 void
-cims_verify_report(uint64 leaves)
+cims_verify_progress(uint64 leaves)
 {
 	if (own != NULL)
 		pg_atomic_write_u64(&own->done, pg_atomic_read_u64(&own->done) + leaves);

@@ -274,7 +274,7 @@ next_leaf(Walk *walk, uint64 index)
 	cims_merkle_check(cims_frontier_append(&walk->frontier, &hash, check_node, walk), "hash the tree");
 	check_anchors(walk);
 	if (walk->frontier.size % PROGRESS_EVERY == 0)
-		cims_verify_report(PROGRESS_EVERY);
+		cims_verify_progress(PROGRESS_EVERY);
 }
 
 /* Compare a hash that was computed for a tile above the leaves with the one stored. */

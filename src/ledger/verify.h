@@ -74,7 +74,7 @@ extern uint64 cims_pruned_until(CimsVerification *verification, int32 incarnatio
 
 /* progress.c: what cims.verification_progress shows */
 extern void cims_verify_progress_init(void); /* from cims_ledger_init */
-extern void cims_verify_report_begin(uint64 total);
-extern void cims_verify_report(uint64 leaves);
+extern void cims_verify_progress_begin(uint64 total);
+extern void cims_verify_progress(uint64 leaves);
 
 #endif

@@ -275,7 +275,7 @@ cims_verify_ledger(PG_FUNCTION_ARGS)
 	if (checkpoint != NULL)
 		fault = read_outside(checkpoint, &verification->anchor);
 	from = begin_after(verification, since, &first);
-	cims_verify_report_begin(leaves_to_walk(first, from));
+	cims_verify_progress_begin(leaves_to_walk(first, from));
 	for (int32 id = 1; (incarnation = cims_ledger_incarnation(id)) != NULL; id++)
 	{
 		CimsBlock *last = last_block_of(id);
