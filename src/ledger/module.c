@@ -33,5 +33,5 @@ cims_ledger_init(void)
 	cims_audit_guard("tile");
 	cims_audit_guard("ledger_export");
 	cims_ledger_key_init();
-	cims_verify_progress_init();
+	cims_ledger_progress_init();
 }

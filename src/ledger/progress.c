@@ -63,7 +63,7 @@ static const CimsSharedPart progress_part = {
 
 /* Ask for the shared memory. */
 void
-cims_verify_progress_init(void)
+cims_ledger_progress_init(void)
 {
 	cims_shared_register(&progress_part);
 }

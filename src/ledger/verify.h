@@ -73,7 +73,7 @@ extern void cims_verify_erased(CimsVerification *verification, int64 seq);
 extern uint64 cims_pruned_until(CimsVerification *verification, int32 incarnation, uint64 leaf); /* the end of the run, or leaf itself */
 
 /* progress.c: what cims.verification_progress shows */
-extern void cims_verify_progress_init(void); /* from cims_ledger_init */
+extern void cims_ledger_progress_init(void); /* from cims_ledger_init */
 extern void cims_verify_progress_begin(uint64 total);
 extern void cims_verify_progress(uint64 leaves);
 
