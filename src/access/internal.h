@@ -49,8 +49,18 @@ extern const CimsActorState *cims_access_state(bool of_statement);
 extern void cims_access_put(const CimsActorState *state); /* until the transaction, the savepoint or the function ends */
 extern void cims_access_forget(void);
 
-/* factor.c */
-extern void cims_access_factor_init(void);
+/* attempt.c: an attempt at a second factor; what it presents is used up where it is good */
+#define CIMS_RECOVERY_CODES 16 /* of a factor, at most */
+typedef struct CimsAttempt
+{
+	Oid sequence; /* keeps what has been used: time step << CIMS_RECOVERY_CODES | a bit for each recovery code */
+	int64 factor;
+	int32 generation;
+	int64 step; /* the time step whose code is presented, 0: none */
+	int code;   /* the number of the recovery code that is, -1: none */
+} CimsAttempt;
+extern void cims_access_attempt_init(void);
+extern bool cims_attempt_judge(const CimsAttempt *attempt);
 
 /* condition.c */
 extern void cims_access_condition_init(void);

@@ -15,5 +15,6 @@ cims_access_init(void)
 	cims_access_token_init();
 	cims_access_condition_init();
 	cims_access_redact_init();
+	cims_access_attempt_init();
 	cims_scope_init();
 }
