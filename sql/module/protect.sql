@@ -524,7 +524,9 @@ CREATE VIEW cims.protected_column AS
 	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	CROSS JOIN LATERAL cims.encrypted_base(a.atttypid, a.atttypmod) e
 	LEFT JOIN cims.data_class k ON cims.class_id(k.name) = e.class_id
-	WHERE a.attnum > 0 AND NOT a.attisdropped;
+	WHERE a.attnum > 0 AND NOT a.attisdropped
+		-- the class of second factors is made with the first of them
+		AND NOT (n.nspname = 'cims' AND k.name IS NULL);
 COMMENT ON VIEW cims.protected_column IS
 	'every encrypted column, with its class, its indexes and what each gives away to a thief of the disk, and where plaintext may remain';
 GRANT SELECT ON cims.protected_column TO PUBLIC;

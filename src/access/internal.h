@@ -46,7 +46,7 @@ extern const CimsTokenError *cims_actor_verify(const char *token, size_t len, Ci
 /* token.c: the setting cims.token */
 extern void cims_access_token_init(void);
 extern const CimsActorState *cims_access_state(bool of_statement);
-extern void cims_access_put(const CimsActorState *state); /* until the transaction, the savepoint or the function ends */
+extern void cims_access_put(const CimsActorState *state);
 extern void cims_access_forget(void);
 
 /* attempt.c: an attempt at a second factor; what it presents is used up where it is good */
