@@ -42,7 +42,7 @@ typedef struct CimsVerification
 } CimsVerification;
 
 /* verify_rows.c: goes through what was sorted and reports what does not fit */
-extern void cims_verify_rows(CimsVerification *verification);
+extern void cims_audit_verify_rows(CimsVerification *verification);
 
 /* verify_report.c: one row of the result; the images are of the columns alone that differ, data NULL for none */
 typedef struct CimsFinding
@@ -50,12 +50,12 @@ typedef struct CimsFinding
 	const CimsVerifiedTable *table;
 	const char *problem;
 	int64 event;
-	CimsBytes row;                /* an image that holds the row's key columns, if any */
-	const Bitmapset *columns;     /* that differ; NULL: all */
-	const CimsRowState *recorded; /* or NULL */
-	CimsBytes recorded_image;     /* where there is no state */
-	CimsBytes found;
+	CimsBytes row;                   /* an image that holds the row's key columns, if any */
+	const Bitmapset *columns;        /* that differ; NULL: all */
+	const CimsRowState *recorded;    /* or NULL */
+	CimsBytes found;                 /* an image, or */
+	const CimsRowState *found_state; /* a state */
 } CimsFinding;
-extern void cims_verify_report(CimsVerification *verification, const CimsFinding *finding);
+extern void cims_audit_report_finding(CimsVerification *verification, const CimsFinding *finding);
 
 #endif

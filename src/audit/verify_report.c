@@ -111,7 +111,7 @@ show_key(CimsVerification *verification, const CimsFinding *finding, Datum *show
 
 /* Adds a finding to the result. */
 void
-cims_verify_report(CimsVerification *verification, const CimsFinding *finding)
+cims_audit_report_finding(CimsVerification *verification, const CimsFinding *finding)
 {
 	Datum values[FINDING_COUNT] = {0};
 	bool nulls[FINDING_COUNT];
@@ -127,14 +127,14 @@ cims_verify_report(CimsVerification *verification, const CimsFinding *finding)
 		values[FINDING_COLUMNS] = show_names(finding->table->descriptor, finding->columns);
 		nulls[FINDING_COLUMNS] = false;
 	}
-	if (finding->recorded != NULL || finding->recorded_image.data != NULL)
+	if (finding->recorded != NULL)
 	{
-		values[FINDING_RECORDED] = finding->recorded != NULL ? show_state(verification, finding, finding->recorded, finding->columns) : show_image(verification, finding, finding->recorded_image, finding->columns);
+		values[FINDING_RECORDED] = show_state(verification, finding, finding->recorded, finding->columns);
 		nulls[FINDING_RECORDED] = false;
 	}
-	if (finding->found.data != NULL)
+	if (finding->found.data != NULL || finding->found_state != NULL)
 	{
-		values[FINDING_FOUND] = show_image(verification, finding, finding->found, finding->columns);
+		values[FINDING_FOUND] = finding->found_state != NULL ? show_state(verification, finding, finding->found_state, finding->columns) : show_image(verification, finding, finding->found, finding->columns);
 		nulls[FINDING_FOUND] = false;
 	}
 	if (finding->event != 0)

@@ -28,18 +28,9 @@ typedef struct Walk
 	bool row_begun; /* something was told of it */
 	bool row_found; /* in the table */
 	CimsRowState *state;
-	int64 balance;     /* rows of this identity that there should be, less those that were found */
-	StringInfo sample; /* the image of one, of a table without a key */
-	int64 sample_event;
-	bool sample_found;
+	int64 balance;      /* rows of this identity that there should be, less those that were found */
+	int64 sample_event; /* that told last of one */
 } Walk;
-
-/* Makes an image's bytes of a StringInfo's. */
-static CimsBytes
-bytes_of(StringInfo buffer)
-{
-	return (CimsBytes){(const unsigned char *) buffer->data, buffer->len};
-}
 
 /* Tells whether an event that was erased may have changed what is known of a row since seq. */
 static bool
@@ -61,7 +52,7 @@ report(Walk *walk, const char *problem, const CimsTold *told, CimsBytes found, c
 		.recorded = walk->state->exists ? walk->state : NULL,
 		.found = found};
 
-	cims_verify_report(walk->verification, &finding);
+	cims_audit_report_finding(walk->verification, &finding);
 }
 
 /* Compares one column; false where it is another value than it should be. */
@@ -195,20 +186,14 @@ take_keyed(Walk *walk, const CimsTold *told)
 						 operation == CIMS_OP_DELETE ? none : told->new);
 }
 
-/* Takes in what an event, or the table, tells of a row that is its own key. */
+/* Takes in what an event, or the table, tells of a row that is its own key; the state serves as a sample of it. */
 static void
 take_keyless(Walk *walk, const CimsTold *told)
 {
-	CimsBytes image = told->operation == CIMS_TOLD_GOES ? told->old : told->new;
-
-	if (told->operation == CIMS_TOLD_COMES)
-		walk->balance++;
-	else
-		walk->balance--;
+	walk->balance += told->operation == CIMS_TOLD_COMES ? 1 : -1;
 	if (told->operation != CIMS_TOLD_ROW)
 		walk->sample_event = told->seq;
-	resetStringInfo(walk->sample);
-	appendBinaryStringInfo(walk->sample, (const char *) image.data, image.len);
+	cims_row_state_apply(walk->state, CIMS_OP_INSERT, told->seq, told->descriptor, told->old, told->new);
 }
 
 /* Ends with a row: reports it where the table should hold it and does not. */
@@ -243,11 +228,11 @@ end_row(Walk *walk)
 	}
 	finding.problem = walk->balance > 0 ? "missing" : "extra";
 	if (walk->balance > 0)
-		finding.recorded_image = bytes_of(walk->sample);
+		finding.recorded = walk->state;
 	else
-		finding.found = bytes_of(walk->sample);
+		finding.found_state = walk->state;
 	for (int64 i = 0; i < Abs(walk->balance); i++)
-		cims_verify_report(walk->verification, &finding);
+		cims_audit_report_finding(walk->verification, &finding);
 }
 
 /* Begins with a row. */
@@ -278,14 +263,13 @@ is_same_row(const Walk *walk, const CimsTold *told)
 
 /* Goes through everything that was told. */
 void
-cims_verify_rows(CimsVerification *verification)
+cims_audit_verify_rows(CimsVerification *verification)
 {
 	Walk walk = {.verification = verification};
 	MemoryContext caller = CurrentMemoryContext;
 	CimsTold told;
 
 	walk.key = makeStringInfo();
-	walk.sample = makeStringInfo();
 	walk.state = cims_row_state_create(caller);
 	while (cims_event_sort_next(verification->sort, &told))
 	{

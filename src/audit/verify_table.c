@@ -211,7 +211,7 @@ cims_verify_table(PG_FUNCTION_ARGS)
 		put_rows(&verification, i);
 	}
 	cims_event_sort_perform(verification.sort);
-	cims_verify_rows(&verification);
+	cims_audit_verify_rows(&verification);
 	tell_unknown(&verification);
 
 	cims_event_sort_end(verification.sort);
