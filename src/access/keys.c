@@ -102,7 +102,7 @@ cims_access_keys(void)
 void
 cims_access_limits(CimsClaimLimits *limits)
 {
-	limits->now = (int64) time(NULL);
+	limits->now = (int64) timestamptz_to_time_t(GetCurrentTimestamp()); /* time() may lag behind by a tick */
 	limits->leeway = token_leeway;
 	limits->max_life = token_max_life;
 	limits->issuer = token_issuer;
