@@ -253,7 +253,9 @@ insert_index_entries(Target *target, HeapTuple *tuples, int n)
 		Relation index = lfirst(index_cell);
 		IndexInfo *info = lfirst(info_cell);
 
-		if (!info->ii_ReadyForInserts || info->ii_Expressions != NIL || info->ii_Predicate != NIL)
+		if (!info->ii_ReadyForInserts)
+			continue;
+		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL)
 			elog(ERROR, "index \"%s\" of the audit record is not one of its own", RelationGetRelationName(index));
 		for (int i = 0; i < n; i++)
 		{
