@@ -34,6 +34,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "replication/logicalworker.h"
 #include "tcop/utility.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -73,7 +74,7 @@ pg_noreturn static void refuse(Oid relation);
 static void process_utility(PlannedStmt *statement, const char *query_string, bool read_only_tree,
 							ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
 							DestReceiver *destination, QueryCompletion *completion);
-static void check_contents(AlterExtensionContentsStmt *statement);
+static void check_command(Node *statement);
 static bool drops_extension(Node *statement);
 static void relation_changed(Datum arg, Oid relation);
 static void end_transaction(XactEvent event, void *arg);
@@ -121,7 +122,11 @@ cims_is_record_table(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(is_guarded(PG_GETARG_OID(0)));
 }
 
-/* SQL: cims.refuse_change() returns trigger, before each row: stops what no hook sees, replication apply. */
+/*
+ * SQL: cims.refuse_change() returns trigger, before each row: stops what no hook
+ * sees.  A publication of all tables publishes the record as well: what its
+ * subscriber is sent is left out, as an error would end replication.
+ */
 PG_FUNCTION_INFO_V1(cims_refuse_change);
 Datum
 cims_refuse_change(PG_FUNCTION_ARGS)
@@ -132,6 +137,8 @@ cims_refuse_change(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				errmsg("cims.refuse_change() can only be called as a trigger"));
+	if (!writing && IsLogicalWorker())
+		return PointerGetDatum(NULL);
 	if (!writing)
 		refuse(RelationGetRelid(trigger->tg_relation));
 	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple);
@@ -303,8 +310,8 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 	bool outer = dropping;
 	Node *parse_tree = statement->utilityStmt;
 
-	if (IsA(parse_tree, AlterExtensionContentsStmt))
-		check_contents((AlterExtensionContentsStmt *) parse_tree);
+	if (!writing && !creating_extension && !IsBinaryUpgrade)
+		check_command(parse_tree);
 	dropping = outer || drops_extension(parse_tree);
 	PG_TRY();
 	{
@@ -312,6 +319,8 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 			next_process_utility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 		else
 			standard_ProcessUtility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+		if (IsA(parse_tree, RenameStmt))
+			cims_audit_follow_rename((RenameStmt *) parse_tree);
 	}
 	PG_FINALLY();
 	{
@@ -320,16 +329,27 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 	PG_END_TRY();
 }
 
-/* Refuse to take a table out of the extension: the record would not be found any more. */
+/*
+ * Refuse what no other hook sees: some of the forms of ALTER TABLE, and to take
+ * a table out of the extension, as the record would not be found any more.
+ */
 static void
-check_contents(AlterExtensionContentsStmt *statement)
+check_command(Node *statement)
 {
+	RangeVar *range = NULL;
 	Oid relation;
 
-	if (statement->action > 0 || IsBinaryUpgrade || writing || strcmp(statement->extname, "cims") != 0 ||
-		(statement->objtype != OBJECT_TABLE && statement->objtype != OBJECT_SEQUENCE))
-		return;
-	relation = RangeVarGetRelid(makeRangeVarFromNameList(castNode(List, statement->object)), NoLock, true);
+	if (IsA(statement, AlterTableStmt))
+		range = ((AlterTableStmt *) statement)->relation;
+	else if (IsA(statement, AlterExtensionContentsStmt))
+	{
+		AlterExtensionContentsStmt *contents = (AlterExtensionContentsStmt *) statement;
+
+		if (contents->action < 0 && strcmp(contents->extname, "cims") == 0 &&
+			(contents->objtype == OBJECT_TABLE || contents->objtype == OBJECT_SEQUENCE))
+			range = makeRangeVarFromNameList(castNode(List, contents->object));
+	}
+	relation = range != NULL ? RangeVarGetRelid(range, NoLock, true) : InvalidOid;
 	if (is_guarded(relation))
 		refuse(relation);
 }
