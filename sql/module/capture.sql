@@ -269,15 +269,15 @@ AS $$
 		jsonb_build_object('file', regexp_replace(f.sourcefile, '^.*/', ''), 'hash', hashtextextended(f.setting, 0)), NULL::xid
 	FROM pg_file_settings f WHERE f.name IS NOT NULL ORDER BY f.name, f.seqno DESC)
 	UNION ALL
-	SELECT 'function', p.oid::regprocedure::text, '{}', jsonb_build_object('owner', pg_get_userbyid(p.proowner),
+	SELECT 'function', p.oid::regprocedure::text, ARRAY['function ' || p.oid::regprocedure], jsonb_build_object('owner', pg_get_userbyid(p.proowner),
 		'code', hashtextextended(concat_ws(' ', p.prolang, p.probin, p.prosrc, p.prosecdef, p.proconfig, p.proleakproof), 0)), p.xmin
 	FROM pg_proc p JOIN pg_depend d ON (d.classid, d.objid, d.deptype) = ('pg_proc'::regclass, p.oid, 'e')
 	JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'cims'
 	UNION ALL
-	SELECT 'policy', p.oid::text, '{}', jsonb_build_object('table', p.polrelid::regclass::text, 'policy', p.polname), p.xmin
+	SELECT 'policy', p.oid::text, ARRAY[format('policy %I on %s', p.polname, cims.relation_name(p.polrelid))], jsonb_build_object('table', cims.relation_name(p.polrelid), 'policy', p.polname), p.xmin
 	FROM pg_policy p
 	UNION ALL
-	SELECT 'table', c.oid::text, '{}', jsonb_build_object('table', c.oid::regclass::text, 'owner', pg_get_userbyid(c.relowner),
+	SELECT 'table', c.oid::text, ARRAY['table ' || cims.relation_name(c.oid)], jsonb_build_object('table', cims.relation_name(c.oid), 'owner', pg_get_userbyid(c.relowner),
 		'row_security', c.relrowsecurity, 'force_row_security', c.relforcerowsecurity, 'rules', c.relhasrules), c.xmin
 	FROM pg_class c
 	WHERE c.relkind IN ('r', 'p') AND (c.relrowsecurity OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)
@@ -312,34 +312,34 @@ REVOKE ALL ON FUNCTION cims.expected_triggers() FROM PUBLIC;
 CREATE FUNCTION cims.audit_problems() RETURNS TABLE (finding text, object text, detail jsonb, remedy text)
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT 'trigger is missing', e.relation::regclass::text, jsonb_build_object('triggers', jsonb_agg(e.name ORDER BY e.name)),
-		format('SELECT cims.audit_sync(%L)', e.relation::regclass)
+	SELECT 'trigger is missing', cims.relation_name(e.relation), jsonb_build_object('triggers', jsonb_agg(e.name ORDER BY e.name)),
+		format('SELECT cims.audit_sync(%L)', cims.relation_name(e.relation))
 	FROM cims.expected_triggers() e
 	WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = e.relation AND t.tgname = e.name)
 	GROUP BY e.relation
 	UNION ALL
 	SELECT CASE t.tgenabled WHEN 'D' THEN 'trigger is disabled' ELSE 'trigger does not fire in every session' END,
-		e.relation::regclass::text, jsonb_build_object('triggers', jsonb_agg(e.name ORDER BY e.name)),
-		string_agg(format('ALTER TABLE %s ENABLE %s TRIGGER %I', e.relation::regclass,
+		cims.relation_name(e.relation), jsonb_build_object('triggers', jsonb_agg(e.name ORDER BY e.name)),
+		string_agg(format('ALTER TABLE %s ENABLE %s TRIGGER %I', cims.relation_name(e.relation),
 			CASE e.enabled WHEN 'R' THEN 'REPLICA' ELSE 'ALWAYS' END, e.name), '; ' ORDER BY e.name)
 	FROM cims.expected_triggers() e
 	JOIN pg_trigger t ON t.tgrelid = e.relation AND t.tgname = e.name AND t.tgenabled <> e.enabled
 	GROUP BY e.relation, t.tgenabled = 'D', 1
 	UNION ALL
-	SELECT 'trigger is not what it was', e.relation::regclass::text, jsonb_build_object('triggers', jsonb_agg(e.name ORDER BY e.name)),
-		format('Drop the trigger, then SELECT cims.audit_sync(%L)', e.relation::regclass)
+	SELECT 'trigger is not what it was', cims.relation_name(e.relation), jsonb_build_object('triggers', jsonb_agg(e.name ORDER BY e.name)),
+		format('Drop the trigger, then SELECT cims.audit_sync(%L)', cims.relation_name(e.relation))
 	FROM cims.expected_triggers() e JOIN pg_trigger t ON t.tgrelid = e.relation AND t.tgname = e.name
 	WHERE t.tgfoid <> e.function OR t.tgtype <> e.type OR t.tgqual IS NOT NULL OR t.tgattr <> '' OR t.tgnargs <> 0 OR t.tgdeferrable
 	GROUP BY e.relation
 	UNION ALL
-	SELECT 'triggers are hidden', c.oid::regclass::text, '{}', 'Find out who changed pg_class; create any trigger on the table and drop it.'
+	SELECT 'triggers are hidden', cims.relation_name(c.oid), '{}', 'Find out who changed pg_class; create any trigger on the table and drop it.'
 	FROM pg_class c WHERE NOT c.relhastriggers AND c.oid IN (SELECT e.relation FROM cims.expected_triggers() e)
 		AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid)
 	UNION ALL
 	SELECT 'table is gone', a.relation::oid::text, '{}', format('SELECT cims.audit_forget(%s)', a.relation::oid)
 	FROM cims.audited_table a WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = a.relation)
 	UNION ALL
-	SELECT 'record is tampered with', c.oid::regclass::text, jsonb_build_object(
+	SELECT 'record is tampered with', cims.relation_name(c.oid), jsonb_build_object(
 			'triggers', (SELECT jsonb_agg(t.tgname) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid <> 'cims.refuse_change'::regproc),
 			'rules', (SELECT jsonb_agg(r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid), 'row_security', c.relrowsecurity),
 		'Take triggers, rules and row security off the table, and find out who made them.'
@@ -348,7 +348,7 @@ AS $$
 		AND (c.relrowsecurity OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid <> 'cims.refuse_change'::regproc)
 			OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid))
 	UNION ALL
-	SELECT 'partition is detached', c.oid::regclass::text, '{}', 'Attach the partition to cims.event again.'
+	SELECT 'partition is detached', cims.relation_name(c.oid), '{}', 'Attach the partition to cims.event again.'
 	FROM pg_class c
 	JOIN pg_depend d ON (d.classid, d.objid, d.deptype) = ('pg_class'::regclass, c.oid, 'e')
 	JOIN pg_extension x ON d.refclassid = 'pg_extension'::regclass AND x.oid = d.refobjid AND x.extname = 'cims'
@@ -400,6 +400,14 @@ $$;
 COMMENT ON FUNCTION cims.note_finding(text, text, jsonb, text, boolean) IS 'part of cims.audit_watch: notes what was found, and records it';
 REVOKE ALL ON FUNCTION cims.note_finding(text, text, jsonb, text, boolean) FROM PUBLIC;
 
+CREATE FUNCTION cims.changed_state(state jsonb, other jsonb) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each(state) e WHERE e.key <> 'hash' AND e.value IS DISTINCT FROM other->e.key
+$$;
+COMMENT ON FUNCTION cims.changed_state(jsonb, jsonb) IS 'what of a state differs from another';
+REVOKE ALL ON FUNCTION cims.changed_state(jsonb, jsonb) FROM PUBLIC;
+
 -- Compares catalogs with the last look
 CREATE FUNCTION cims.watch_changes() RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -440,8 +448,9 @@ BEGIN
 			PERFORM cims.note_finding(
 				format('%s was %s by no command that is recorded', change.kind,
 					CASE WHEN change.gone THEN 'dropped' WHEN jsonb_typeof(change.was) = 'null' THEN 'made' ELSE 'changed' END),
-				change.kind || ' ' || coalesce((nullif(change."is", 'null')->'names'->>0), change.was->'names'->>0, change.id),
-				jsonb_build_object('was', change.was->'state' - 'hash', 'is', change."is"->'state' - 'hash'),
+				(SELECT string_agg(n, ', ') FROM jsonb_array_elements_text(coalesce(nullif(change."is", 'null'), change.was)->'names') n WHERE n <> 'setting all'),
+				jsonb_build_object('was', cims.changed_state(change.was->'state', change."is"->'state'),
+					'is', cims.changed_state(change."is"->'state', change.was->'state')),
 				'Find out who did it; then SELECT cims.dismiss_finding(...).', true);
 		END IF;
 	END LOOP;
@@ -510,15 +519,15 @@ CREATE VIEW cims.audit_state AS
 		f.findings = '{}' AS ok, f.findings, (SELECT l.at FROM cims.audit_look l) AS looked
 	FROM cims.audited_table a
 	CROSS JOIN LATERAL (
-		SELECT count(*) AS tables, pg_catalog.array_agg(t.relation::pg_catalog.regclass::text) AS names
+		SELECT count(*) AS tables, pg_catalog.array_agg(cims.relation_name(t.relation)) AS names
 		FROM cims.table_tree(a.relation) t) t
 	CROSS JOIN LATERAL (
-		SELECT ARRAY(SELECT f.finding || CASE WHEN f.object <> a.relation::text THEN ': ' || f.object ELSE '' END
+		SELECT ARRAY(SELECT f.finding || CASE WHEN f.object <> cims.relation_name(a.relation) THEN ': ' || f.object ELSE '' END
 			FROM cims.audit_finding f WHERE f.object = ANY (t.names) ORDER BY 1) AS findings) f
 	UNION ALL
 	SELECT NULL, NULL, NULL, NULL, NULL, f.findings = '{}', f.findings, (SELECT l.at FROM cims.audit_look l)
 	FROM (SELECT ARRAY(SELECT f.finding || ': ' || f.object FROM cims.audit_finding f
-		WHERE f.object NOT IN (SELECT t.relation::pg_catalog.regclass::text FROM cims.audited_table a, cims.table_tree(a.relation) t)
+		WHERE f.object NOT IN (SELECT cims.relation_name(t.relation) FROM cims.audited_table a, cims.table_tree(a.relation) t)
 		ORDER BY 1) AS findings) f;
 COMMENT ON VIEW cims.audit_state IS 'for each audited table, and without one for the rest, what the last look of cims.audit_watch found';
 REVOKE ALL ON cims.audit_state FROM PUBLIC;

@@ -34,7 +34,7 @@
 #include "audit/json.h"
 #include "audit/ring.h"
 
-#define RING_SLOTS 256
+#define RING_SLOTS 1024
 #define DETAIL_SIZE 2048
 #define NAMES_ROOM 512 /* at least, for the name that is written last, as escapes */
 
