@@ -77,8 +77,10 @@ begin_value(StringInfo json, const char *key)
 static void
 append_string(StringInfo json, const char *text)
 {
-	unsigned char *utf8 = (unsigned char *) pg_server_to_any(text, strlen(text), PG_UTF8);
-	unsigned char *end = utf8 + strlen((char *) utf8);
+	/* what has no encoding would be refused where it is not UTF-8 */
+	const char *converted = GetDatabaseEncoding() == PG_SQL_ASCII ? text : pg_server_to_any(text, strlen(text), PG_UTF8);
+	const unsigned char *utf8 = (const unsigned char *) converted;
+	const unsigned char *end = utf8 + strlen(converted);
 
 	appendStringInfoChar(json, '"');
 	while (utf8 < end)
