@@ -405,12 +405,43 @@ check_edges(void)
 				   cims_merkle_verify_consistency(8, 8, NULL, 0, &root8, &none) == CIMS_MERKLE_BAD_PROOF &&
 				   cims_merkle_verify_consistency(8, 9, NULL, 0, &root8, &root8) == CIMS_MERKLE_BAD_PROOF,
 			   "no proof begins from nothing, and equal sizes need equal roots");
+	none = model_node(model.leaves[1], model.leaves[0]);
+	check_that(cims_merkle_verify_inclusion(0, 1, &model.leaves[0], &model.leaves[1], 1, &none) == CIMS_MERKLE_BAD_PROOF,
+			   "a proof that leads above the root is refused, though it leads to the hash that is asked for");
+	status = cims_merkle_prove_consistency(3, 4, model_read, &model, &proof);
+	proof.hashes[proof.count] = model.leaves[7];
+	none = model_node(model.leaves[7], model_root(&model, 0, 3));
+	big = model_node(model.leaves[7], model_root(&model, 0, 4));
+	check_that(status == CIMS_MERKLE_OK && proof.count == 3 &&
+				   cims_merkle_verify_consistency(3, 4, proof.hashes, 3, &model.memory[0][2], &model.memory[0][3]) == CIMS_MERKLE_OK &&
+				   cims_merkle_verify_consistency(3, 4, proof.hashes, 4, &none, &big) == CIMS_MERKLE_BAD_PROOF,
+			   "so is one of consistency");
 	memset(&frontier, 0, sizeof(frontier));
 	status = CIMS_MERKLE_OK;
 	for (int i = 0; i < 256 && status == CIMS_MERKLE_OK; i++)
 		status = cims_frontier_append(&frontier, &model.leaves[0], refuse, NULL);
 	check_that(status == CIMS_MERKLE_STOPPED && frontier.size == 255, "a sink that says no stops at the first full tile");
 	model_free(&model);
+}
+
+/* Yields any tile. */
+static bool
+any_tile(void *state, const CimsTile *tile, CimsMerkleHash *hashes)
+{
+	(void) state;
+	memset(hashes, 0, (size_t) tile->width * sizeof(*hashes));
+	return true;
+}
+
+/* Reads a node of a tree of a size out of such tiles. */
+static bool
+read_uniform(uint64_t size, int level, uint64_t index)
+{
+	static CimsTileSource tiles;
+	CimsMerkleHash hash;
+
+	tiles = (CimsTileSource){.read = any_tile, .size = size};
+	return cims_tile_read_node(&tiles, level, index, &hash);
 }
 
 /* A tile and its path. */
@@ -437,7 +468,7 @@ check_tiles(void)
 		"tile/0/001/002", "tile/8/000", "tile/00/000", "tile/-1/000", "tile/0/000.p", "tile/0/000.p/", "tile/0/000.p/0", "tile/0/000.p/01",
 		"tile/0/000.p/256", "tile/0/000.p/1/", "tile/0/000.p/-1", "tile/0/00a", "tile/0/x00a/000", "tile/entries", "tile/entries2/000",
 		"tile/entry/000", "/tile/0/000", "tile/0/000 ", "tile/0/000\n", "tile/0/X001/000", "tile/entries/x072/x057/x594/x037/x927/936",
-		"tile/0/x001/x000/x000/x000/x000/x000/000"};
+		"tile/0/x001/x000/x000/x000/x000/x000/000", "tile/0/x018/x446/x744/x073/x709/x551/616"};
 	static const CimsTile impossible[] = {{8, 0, 1}, {-2, 0, 1}, {0, 0, 0}, {0, 0, 257}, {0, 72057594037927936u, 1}};
 	char path[CIMS_TILE_PATH_MAX];
 	CimsTile tile;
@@ -460,6 +491,10 @@ check_tiles(void)
 				   cims_tile_width(0, 274, 70000) == 0 && cims_tile_count(1, 70000) == 2 && cims_tile_width(1, 1, 70000) == 17 &&
 				   cims_tile_count(2, 70000) == 1 && cims_tile_width(2, 0, 70000) == 1 && cims_tile_count(3, 70000) == 0,
 			   "a tree of 70,000 has the tiles that the specification counts");
+	check_that(read_uniform(8, 3, 0) && read_uniform(8, 0, 7) && !read_uniform(8, 0, 8) && !read_uniform(8, 3, 1) && !read_uniform(8, 4, 0) &&
+				   !read_uniform(8, -1, 0) && !read_uniform(UINT64_MAX, 64, 0) && read_uniform(UINT64_MAX, 63, 0) && !read_uniform(UINT64_MAX, 63, 1) &&
+				   !read_uniform(300, 8, 1) && !read_uniform(300, 2, UINT64_MAX / 2),
+			   "no node is read that is not complete");
 	check_that(cims_tile_count(0, 256) == 1 && cims_tile_width(0, 0, 256) == 256 && cims_tile_width(0, 1, 256) == 0 &&
 				   cims_tile_count(1, 256) == 1 && cims_tile_width(1, 0, 256) == 1,
 			   "a tree of 256 has a full tile and one of width 1");

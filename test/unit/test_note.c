@@ -114,6 +114,7 @@ check_bad_keys(void)
 		"example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
 		"example.com/foo+530D903A+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
 		"example.com/foo+0530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+		"example.com/foo+530d903a0+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
 		"example.com/foo+530d903a+AukyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
 		"example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k\n",
 		"example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2kAA==",
@@ -196,6 +197,15 @@ check_foreign(void)
 	strcat(note, "\u2014 example.com/log AAAAAAA=\n");
 	check_that(verify(note, N_KEYS, &verified) == CIMS_MERKLE_OK, "a known name with an unknown id is passed over");
 
+	strcpy(note, "text\n\n");
+	append_signature(note, 0, "text\n");
+	len = strlen("text\n\n\u2014 example.com/log");
+	memmove(note + len + 1, note + len, strlen(note + len) + 1);
+	note[len] = 's';
+	check_that(verify(note, N_KEYS, &verified) == CIMS_MERKLE_UNSIGNED, "a known id under a longer name is passed over");
+	memmove(note + len - 1, note + len + 1, strlen(note + len));
+	check_that(verify(note, N_KEYS, &verified) == CIMS_MERKLE_UNSIGNED, "and under a shorter one");
+
 	/* the known id, and a signature one byte short, then one byte long */
 	strcpy(note, "text\n\n");
 	append_signature(note, 0, "text\n");
@@ -226,7 +236,7 @@ check_bad_notes(void)
 {
 	static const char *const bad[] = {
 		"", "\n", "\n\n", "\n\n\n", "text\n", "text\n\n", "text\n\n\n", "text\n\nnot a signature\n", "text\n\n\u2014\n", "text\n\n\u2014 \n",
-		"text\n\n\u2014 name\n", "text\n\n\u2014 name \n", "text\n\n\u2014 name AAAA\n", "text\n\n\u2014 name AAAAA===\n", "text\n\n\u2014 name AAAAAA\n",
+		"text\n\n\u2014 name\n", "text\n\n\u2014 name \n", "text\n\n\u2014 name AAAA\n", "text\n\n\u2014 name AAAAAA==\n", "text\n\n\u2014 name AAAAA===\n", "text\n\n\u2014 name AAAAAA\n",
 		"text\n\n\u2014 name AAAAAAB=\n", "text\n\n\u2014  AAAAAAA=\n", "text\n\n\u2014 a+b AAAAAAA=\n", "text\n\n- name AAAAAAA=\n", "text\n\n\u2014 name  AAAAAAA=\n",
 		"text\n\n\u2014 name AAAAAAA= \n", "text\n\n\u2014 name AAAAAAA=", "text\n\n\u2014 name AAAAAAA=\n\n", "text\n\u2014 name AAAAAAA=\n",
 		"text\r\n\r\n\u2014 name AAAAAAA=\n", "te\x01xt\n\n\u2014 name AAAAAAA=\n", "\xff\n\n\u2014 name AAAAAAA=\n", "\u2014 name AAAAAAA=\n", "\n\u2014 name AAAAAAA=\n",
@@ -255,6 +265,7 @@ check_checkpoints(void)
 		"", "o\n", "o\n1\n", "o\n1\n" ROOT, "\n1\n" ROOT "\n", "o\n\n" ROOT "\n", "o\n01\n" ROOT "\n", "o\n+1\n" ROOT "\n", "o\n-1\n" ROOT "\n", "o\n1 \n" ROOT "\n",
 		"o\n18446744073709551616\n" ROOT "\n", "o\n99999999999999999999999\n" ROOT "\n", "o\n1\n\n", "o\n1\nAAAA\n", "o\n1\n" ROOT "=\n", "o\n1\n " ROOT "\n",
 		"o\n1\n" ROOT "\n\n", "o\n1\n" ROOT "\nextension", "o\n1\n" ROOT "\nextension\n\n", "o\n1\n" ROOT "\n\nextension\n", "o\r\n1\n" ROOT "\n", "\xff\n1\n" ROOT "\n",
+		"o\n1\n" ROOT "\na\tb\n", "o\n1\n" ROOT "\n\xff\n",
 		"o\n1\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2J=\n"};
 	static const char *const good[] = {
 		"o\n0\n" ROOT "\n", "o\n1\n" ROOT "\n", "o\n18446744073709551615\n" ROOT "\n", "an origin + a space\n1\n" ROOT "\n", "\u5ba2\n7\n" ROOT "\none\ntwo\n"};
