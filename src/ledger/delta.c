@@ -355,7 +355,6 @@ start_range(CimsDelta *delta)
 {
 	Range *range;
 	ScanKeyData keys[2];
-	int n_keys = 1;
 
 	if (delta->next_range == delta->n_ranges)
 		return false;
@@ -367,8 +366,14 @@ start_range(CimsDelta *delta)
 	else
 		ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_XID8GE,
 					FullTransactionIdGetDatum(FullTransactionIdFromU64(range->from)));
+	/* as many keys as the scan was begun with: the last is true of every event where nothing bounds the range */
 	if (range->has_seq)
-		ScanKeyInit(&keys[n_keys++], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(range->seq_over));
+		ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(range->seq_over));
+	else if (!range->point && delta->wanted.upto != NULL)
+		ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_XID8LT,
+					FullTransactionIdGetDatum(FullTransactionIdFromU64(delta->wanted.upto->xmax)));
+	else
+		ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(PG_INT64_MIN));
 
 	for (int i = 0; i < delta->n_cursors; i++)
 	{
@@ -376,9 +381,6 @@ start_range(CimsDelta *delta)
 
 		if (cursor->max_xid < range->from)
 			continue;
-		/* as many keys as the scan was begun with: the second is true of every event where none is wanted */
-		if (n_keys == 1)
-			ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(PG_INT64_MIN));
 		index_rescan(cursor->scan, keys, 2, NULL, 0);
 		advance(delta, cursor);
 	}
