@@ -70,7 +70,7 @@ CREATE TABLE cims.block (
 	first_leaf bigint NOT NULL,
 	size bigint NOT NULL,
 	root bytea NOT NULL,
-	note text NOT NULL,
+	note bytea NOT NULL,
 	sealed timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	milliseconds float8 NOT NULL,
 	CHECK (size > first_leaf)
@@ -92,7 +92,7 @@ COMMENT ON COLUMN cims.block.upto_seq IS 'see upto_xid';
 COMMENT ON COLUMN cims.block.first_leaf IS 'index of its first leaf in the tree of its incarnation';
 COMMENT ON COLUMN cims.block.size IS 'leaves in the tree of its incarnation with this block';
 COMMENT ON COLUMN cims.block.root IS 'root hash of that tree';
-COMMENT ON COLUMN cims.block.note IS 'the signed checkpoint';
+COMMENT ON COLUMN cims.block.note IS 'the signed checkpoint: a C2SP signed note, in UTF-8';
 COMMENT ON COLUMN cims.block.sealed IS 'when it was sealed';
 COMMENT ON COLUMN cims.block.milliseconds IS 'how long that took, without the commit';
 

@@ -100,18 +100,18 @@ cims_ledger_moved(const CimsBlock *block)
 	return NULL;
 }
 
-/* Check hook of cims.ledger_origin: what may be the name of a key, and leaves room for what is appended. */
+/* Check hook of cims.ledger_origin: what may be the name of a key in every encoding, and leaves room for what is appended. */
 bool
 cims_ledger_check_origin(char **value, void **extra, GucSource source)
 {
-	CimsBytes name = {(const unsigned char *) *value, strlen(*value)};
+	size_t len = strlen(*value);
+	bool good = len <= MAX_ORIGIN;
 
-	if (name.len == 0)
-		return true;
-	if (name.len <= MAX_ORIGIN && cims_note_name_valid(name))
-		return true;
-	GUC_check_errdetail("An origin has up to %d bytes, without spaces, control characters and plus signs.", MAX_ORIGIN);
-	return false;
+	for (size_t i = 0; i < len; i++)
+		good &= (*value)[i] > ' ' && (*value)[i] <= '~' && (*value)[i] != '+';
+	if (!good)
+		GUC_check_errdetail("An origin has up to %d ASCII characters, without spaces and plus signs.", MAX_ORIGIN);
+	return good;
 }
 
 /* Make the name of a new tree. */

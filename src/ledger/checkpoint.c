@@ -10,6 +10,7 @@
 
 #include "access/xlog.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -18,6 +19,7 @@
 
 #include "ledger/internal.h"
 
+static Datum note_datum(const char *note);
 static CimsBlock *choose_block(void);
 static CimsBlock *witnessed_block(void);
 static CimsIncarnation *require_incarnation(FunctionCallInfo fcinfo, int argument);
@@ -55,7 +57,7 @@ PG_FUNCTION_INFO_V1(cims_ledger_checkpoint_sql);
 Datum
 cims_ledger_checkpoint_sql(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(cims_ledger_handed_out()->note));
+	return note_datum(cims_ledger_handed_out()->note);
 }
 
 /* SQL: cims.checkpoint(size bigint, origin text) returns text; raises where no checkpoint of that size was signed. */
@@ -75,7 +77,7 @@ cims_ledger_checkpoint_of_size(PG_FUNCTION_ARGS)
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("no checkpoint of \"%s\" was signed for %lld leaves", incarnation->origin,
 					   (long long) PG_GETARG_INT64(0)));
-	PG_RETURN_TEXT_P(cstring_to_text(block->note));
+	return note_datum(block->note);
 }
 
 /* SQL: cims.verifier_key(origin text) returns text; of the present incarnation where origin is NULL. */
@@ -175,6 +177,19 @@ cims_ledger_receipt_of_seq(PG_FUNCTION_ARGS)
 	return make_proof(&key, true);
 }
 
+/* Make a text of a note, whose bytes are UTF-8. */
+static Datum
+note_datum(const char *note)
+{
+	if (GetDatabaseEncoding() != PG_UTF8 && GetDatabaseEncoding() != PG_SQL_ASCII)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("checkpoints cannot be shown in a database of encoding \"%s\"", GetDatabaseEncodingName()),
+				errdetail("The format of signed notes holds a character that the encoding lacks."),
+				errhint("Use cims.export_ledger(), which writes files."));
+	PG_RETURN_TEXT_P(cstring_to_text(note));
+}
+
 /* Choose the newest block that is in the witness file, where there is one; NULL where there is no block. */
 static CimsBlock *
 choose_block(void)
@@ -251,7 +266,7 @@ make_proof(const CimsLeafKey *key, bool with_extra)
 	CimsMerkleHash leaf;
 	CimsBlock *block = NULL;
 	int32 incarnation;
-	text *result;
+	char *text;
 
 	read_event(key, with_extra, &leaf, &receipt);
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -269,9 +284,9 @@ make_proof(const CimsLeafKey *key, bool with_extra)
 	PopActiveSnapshot();
 
 	receipt.note = (CimsBytes){(const unsigned char *) block->note, strlen(block->note)};
-	result = palloc(VARHDRSZ + cims_receipt_room(&receipt));
-	SET_VARSIZE(result, VARHDRSZ + cims_receipt_write(&receipt, VARDATA(result)));
-	PG_RETURN_TEXT_P(result);
+	text = palloc(cims_receipt_room(&receipt) + 1);
+	text[cims_receipt_write(&receipt, text)] = '\0';
+	return note_datum(text);
 }
 
 /* Read an event: the hash of its leaf, and what a receipt carries of it. */

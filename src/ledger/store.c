@@ -25,6 +25,7 @@ static void read_incarnation(TupleTableSlot *slot, CimsIncarnation *incarnation)
 static void read_head(TupleTableSlot *slot, int first, CimsTreeHead *head);
 static void read_block(TupleTableSlot *slot, CimsBlock *block);
 static char *read_text(TupleTableSlot *slot, int column);
+static char *read_note(TupleTableSlot *slot);
 static Datum read_datum(TupleTableSlot *slot, int column);
 static uint64 read_xid(TupleTableSlot *slot, int column);
 static void read_hash(TupleTableSlot *slot, int column, CimsMerkleHash *hash);
@@ -265,7 +266,7 @@ read_block(TupleTableSlot *slot, CimsBlock *block)
 	block->first_leaf = (uint64) DatumGetInt64(read_datum(slot, BLOCK_FIRST_LEAF));
 	block->size = (uint64) DatumGetInt64(read_datum(slot, BLOCK_SIZE));
 	read_hash(slot, BLOCK_ROOT, &block->root);
-	block->note = read_text(slot, BLOCK_NOTE);
+	block->note = read_note(slot);
 	block->sealed = DatumGetTimestampTz(read_datum(slot, BLOCK_SEALED));
 	block->milliseconds = DatumGetFloat8(read_datum(slot, BLOCK_MILLISECONDS));
 }
@@ -289,6 +290,15 @@ static char *
 read_text(TupleTableSlot *slot, int column)
 {
 	return TextDatumGetCString(read_datum(slot, column));
+}
+
+/* Read a signed note: bytes that are UTF-8 whatever the encoding of the database, which may lack the dash in it. */
+static char *
+read_note(TupleTableSlot *slot)
+{
+	bytea *note = DatumGetByteaPP(read_datum(slot, BLOCK_NOTE));
+
+	return pnstrdup(VARDATA_ANY(note), VARSIZE_ANY_EXHDR(note));
 }
 
 /* Read a transaction id, 0 where it is NULL. */

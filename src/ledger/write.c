@@ -58,7 +58,7 @@ static const Statement statements[] = {
 					 " after_xid, after_seq, upto_xid, upto_seq, first_leaf, size, root, note, sealed, milliseconds)"
 					 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
 					 18,
-					 {INT8OID, INT4OID, INT8OID, OIDOID, INT4OID, XID8OID, PG_SNAPSHOTOID, PG_SNAPSHOTOID, XID8OID, INT8OID, XID8OID, INT8OID, INT8OID, INT8OID, BYTEAOID, TEXTOID, TIMESTAMPTZOID, FLOAT8OID}},
+					 {INT8OID, INT4OID, INT8OID, OIDOID, INT4OID, XID8OID, PG_SNAPSHOTOID, PG_SNAPSHOTOID, XID8OID, INT8OID, XID8OID, INT8OID, INT8OID, INT8OID, BYTEAOID, BYTEAOID, TIMESTAMPTZOID, FLOAT8OID}},
 	[WRITE_EXPORT] = {"INSERT INTO cims.ledger_export (incarnation, directory, size) VALUES ($1, $2, $3)"
 					  " ON CONFLICT (incarnation, directory) DO UPDATE SET size = excluded.size, at = excluded.at",
 					  3,
@@ -176,7 +176,7 @@ cims_ledger_write_block(CimsWriter *writer, const CimsBlock *block)
 	values[12] = Int64GetDatum((int64) block->first_leaf);
 	values[13] = Int64GetDatum((int64) block->size);
 	values[14] = bytes_datum(&block->root, CIMS_MERKLE_HASH_LEN);
-	values[15] = CStringGetTextDatum(block->note);
+	values[15] = bytes_datum(block->note, strlen(block->note));
 	values[16] = TimestampTzGetDatum(block->sealed);
 	values[17] = Float8GetDatum(block->milliseconds);
 	if (block->own_xid == 0)

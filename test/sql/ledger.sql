@@ -1,6 +1,6 @@
 -- The ledger: blocks, trees, checkpoints, proofs, receipts, and what is refused.
 -- If this fails, what an auditor holds does not prove what it is taken to prove.
-CREATE DATABASE cims_ledger;
+CREATE DATABASE cims_ledger TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_ledger
 SET client_min_messages = warning;
 CREATE EXTENSION cims;
@@ -52,7 +52,8 @@ CREATE VIEW block_check AS
 	SELECT b.number, b.size = (SELECT count(*) FROM leaf l WHERE l.incarnation = b.incarnation AND l.number <= b.number) AS size,
 		b.root = merkle_root((SELECT array_agg(l.hash ORDER BY l.index) FROM leaf l
 			WHERE l.incarnation = b.incarnation AND l.number <= b.number)) AS root,
-		split_part(b.note, E'\n', 2)::bigint = b.size AND decode(split_part(b.note, E'\n', 3), 'base64') = b.root AS note
+		split_part(convert_from(b.note, 'UTF8'), E'\n', 2)::bigint = b.size
+			AND decode(split_part(convert_from(b.note, 'UTF8'), E'\n', 3), 'base64') = b.root AS note
 	FROM cims.block b;
 
 -- the first seal begins the ledger
@@ -67,9 +68,9 @@ SELECT count(*) FROM cims.block;
 
 -- a checkpoint is a signed note of three lines
 SELECT cims.checkpoint() ~ E'^cims/\\d+/\\d+/1-[0-9a-f]{8}\n\\d+\n[A-Za-z0-9+/]{43}=\n\n\u2014 cims/\\d+/\\d+/1-[0-9a-f]{8} [A-Za-z0-9+/]{91}=\n$' AS shape,
-	cims.checkpoint() = (SELECT note FROM cims.block ORDER BY number DESC LIMIT 1) AS newest,
+	cims.checkpoint() = (SELECT convert_from(note, 'UTF8') FROM cims.block ORDER BY number DESC LIMIT 1) AS newest,
 	split_part(cims.checkpoint(), E'\n', 1) = split_part(cims.verifier_key(), '+', 1) AS named,
-	cims.checkpoint((SELECT size FROM cims.block WHERE number = 1)) = (SELECT note FROM cims.block WHERE number = 1) AS older;
+	cims.checkpoint((SELECT size FROM cims.block WHERE number = 1)) = (SELECT convert_from(note, 'UTF8') FROM cims.block WHERE number = 1) AS older;
 SELECT failure('SELECT cims.checkpoint(1000000)') ~ '^42704 no checkpoint of ".*" was signed for 1000000 leaves$' AS none;
 
 -- two hundred and more leaves: several tiles, one at a time and many at once
@@ -238,7 +239,7 @@ SELECT failure($$SELECT cims.verifier_key('nobody')$$);
 
 -- the origin is the site's own where it is told
 \c postgres
-CREATE DATABASE cims_ledger_named;
+CREATE DATABASE cims_ledger_named TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 ALTER DATABASE cims_ledger_named SET cims.ledger_origin = 'ledger.example.com/crm';
 \c cims_ledger_named
 SET client_min_messages = warning;
@@ -248,8 +249,22 @@ CALL cims.seal_ledger();
 SELECT regexp_replace(origin, '-[0-9a-f]{8}$', '-...') FROM cims.ledger_incarnation;
 SET cims.ledger_origin = 'two words';
 SET cims.ledger_origin = 'a+b';
+SET cims.ledger_origin = '账本';
+
+-- a database of another encoding lacks a character of signed notes: it seals, exports, and does not show them
+\c postgres
+CREATE DATABASE cims_ledger_latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C';
+\c cims_ledger_latin
+SET client_min_messages = warning;
+CREATE EXTENSION cims;
+SELECT cims.init();
+CALL cims.seal_ledger();
+SELECT count(*), bool_and(convert_from(substr(note, 1, position('\x0a0a' IN note)), 'LATIN1') ~ '^cims/') AS signed FROM cims.block;
+SELECT cims.checkpoint();
+SELECT cims.verifier_key() ~ '^cims/.*\+[0-9a-f]{8}\+' AS key;
 
 \c postgres
+DROP DATABASE cims_ledger_latin;
 DROP DATABASE cims_ledger_named;
 DROP DATABASE cims_ledger_copy;
 DROP DATABASE cims_ledger;

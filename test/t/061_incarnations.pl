@@ -81,7 +81,7 @@ SKIP:
 }
 chmod(0700, $witnesses);
 is(seal($node), '', 'the next seal goes on');
-is(slurp_file($witness), $node->safe_psql('postgres', 'SELECT note FROM cims.block ORDER BY number DESC LIMIT 1'), 'and brings the file up');
+is(slurp_file($witness), $node->safe_psql('postgres', q{SELECT convert_from(note, 'UTF8') FROM cims.block ORDER BY number DESC LIMIT 1}), 'and brings the file up');
 is(last_incarnation($node, 'id'), '1', 'in the same incarnation');
 
 # a witness file that is lost is made anew; a damaged one is not passed over
