@@ -52,7 +52,7 @@ my ($held, $held_before) = ('', '');
 for my $cycle (1 .. $cycles)
 {
 	my ($out, $err) = ('', '');
-	my $writers = IPC::Run::start([ 'pgbench', '--no-vacuum', '--client=4', '--time=60', "--file=$script", $node->connstr('postgres') ],
+	my $writers = IPC::Run::start([ 'pgbench', '--no-vacuum', '--client=4', '--time=60', '--rate=400', "--file=$script", $node->connstr('postgres') ],
 		'>', \$out, '2>', \$err);
 	usleep(200_000 + int(rand(600_000)));
 	# by hand too, so that there is one to be killed at any point
