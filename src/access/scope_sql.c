@@ -169,11 +169,20 @@ names_listed(FunctionCallInfo fcinfo, int argument, const CimsScope *scope)
 	}
 }
 
+/* Return what the actor may see, once the arguments are known to be of types that name somebody. */
+static const CimsScope *
+scope_of_call(FunctionCallInfo fcinfo)
+{
+	for (int i = 0; i < PG_NARGS(); i++)
+		(void) argument_type(fcinfo, i);
+	return cims_scope_current();
+}
+
 /* SQL: cims.is_own(owner "any") returns boolean; the column names the actor. */
 Datum
 cims_is_own(PG_FUNCTION_ARGS)
 {
-	const CimsScope *scope = cims_scope_current();
+	const CimsScope *scope = scope_of_call(fcinfo);
 
 	PG_RETURN_BOOL(scope != NULL && !PG_ARGISNULL(0) && names_actor(fcinfo, 0, scope));
 }
@@ -182,7 +191,7 @@ cims_is_own(PG_FUNCTION_ARGS)
 Datum
 cims_org_is_listed(PG_FUNCTION_ARGS)
 {
-	const CimsScope *scope = cims_scope_current();
+	const CimsScope *scope = scope_of_call(fcinfo);
 
 	PG_RETURN_BOOL(scope != NULL && !PG_ARGISNULL(0) && names_listed(fcinfo, 0, scope));
 }
@@ -191,10 +200,8 @@ cims_org_is_listed(PG_FUNCTION_ARGS)
 Datum
 cims_org_is_any(PG_FUNCTION_ARGS)
 {
-	const CimsScope *scope = cims_scope_current();
+	const CimsScope *scope = scope_of_call(fcinfo);
 
-	/* for what is no type of an organisation the error is the same as elsewhere */
-	(void) argument_type(fcinfo, 0);
 	PG_RETURN_BOOL(scope != NULL && scope->all && !PG_ARGISNULL(0));
 }
 
@@ -209,7 +216,7 @@ names_organisation(FunctionCallInfo fcinfo, int argument, const CimsScope *scope
 Datum
 cims_org_in_scope(PG_FUNCTION_ARGS)
 {
-	const CimsScope *scope = cims_scope_current();
+	const CimsScope *scope = scope_of_call(fcinfo);
 
 	PG_RETURN_BOOL(scope != NULL && names_organisation(fcinfo, 0, scope));
 }
@@ -218,7 +225,7 @@ cims_org_in_scope(PG_FUNCTION_ARGS)
 Datum
 cims_in_scope(PG_FUNCTION_ARGS)
 {
-	const CimsScope *scope = cims_scope_current();
+	const CimsScope *scope = scope_of_call(fcinfo);
 
 	PG_RETURN_BOOL(scope != NULL && ((!PG_ARGISNULL(0) && names_actor(fcinfo, 0, scope)) || names_organisation(fcinfo, 1, scope)));
 }
