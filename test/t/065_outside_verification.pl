@@ -76,6 +76,23 @@ $node->safe_psql('postgres', "SELECT cims.export_ledger('$exports/log')");
 ($ok, $said) = verify('export', '--key', $key, '--held', $held, "$exports/log");
 ok($ok, 'the continued export verifies, continuing the checkpoint held') or diag $said;
 
+# A checkpoint's signature with openssl alone, as doc/verify.md tells
+my $shell = <<'SH';
+sed '/^$/,$d' held > text
+grep '^— ' held | cut -d' ' -f3 | base64 -d | tail -c +5 > signature
+cut -d+ -f3- key | base64 -d | tail -c +2 > public
+(printf '\060\052\060\005\006\003\053\145\160\003\041\000'; cat public) > public.der
+openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey public.der -in text -sigfile signature
+SH
+my $doc = PostgreSQL::Test::Utils::slurp_file("$FindBin::RealBin/../../doc/verify.md");
+$doc =~ s/ +# .*//mg;
+cmp_ok(index($doc, $shell), '>', 0, 'what is run stands in the documentation');
+is(system('sh', '-c', "cd '$exports' && { $shell } >openssl.out 2>&1"), 0, 'openssl verifies the checkpoint')
+	or diag PostgreSQL::Test::Utils::slurp_file("$exports/openssl.out");
+PostgreSQL::Test::Utils::append_to_file("$exports/text", 'x');
+isnt(system('sh', '-c', "cd '$exports' && openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey public.der -in text -sigfile signature >openssl.out 2>&1"),
+	0, 'and refuses another text');
+
 my $seq = $node->safe_psql('postgres', "SELECT max(seq) FROM cims.event WHERE get_byte(entry, 1) = ascii('U')");
 my $receipt = "$exports/receipt";
 PostgreSQL::Test::Utils::append_to_file($receipt, $node->safe_psql('postgres', "SELECT cims.receipt($seq)"));
