@@ -261,9 +261,12 @@ REVOKE ALL ON FUNCTION cims.audit_sync(oid, boolean) FROM PUBLIC;
 CREATE FUNCTION cims.audit_forget(relation oid) RETURNS void
 	LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $$
-	DELETE FROM cims.audited_table a WHERE a.relation = audit_forget.relation
+	DELETE FROM cims.audited_table a WHERE a.relation = audit_forget.relation;
+	-- from here on its rows are no more
+	SELECT cims.record_event('M', audit_forget.relation, '{"event": "audit ended", "reason": "the table was dropped"}')
+	WHERE EXISTS (SELECT FROM cims.descriptor d WHERE d.relation = audit_forget.relation)
 $$;
-COMMENT ON FUNCTION cims.audit_forget(oid) IS 'forgets the options of an audited table that was dropped';
+COMMENT ON FUNCTION cims.audit_forget(oid) IS 'ends the record of a table that was dropped, and forgets its options';
 REVOKE ALL ON FUNCTION cims.audit_forget(oid) FROM PUBLIC;
 
 -- Begin and end

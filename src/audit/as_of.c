@@ -18,6 +18,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -277,10 +278,24 @@ build_rows(Past *past)
 	} while (more);
 }
 
+/*
+ * Tells whether a table held rows of the whole then.  The record tells of the
+ * table that is audited, which may be above the whole: then what holds its rows
+ * today is taken to have held them.
+ */
+static bool
+was_part(const PastTable *table, Oid whole, Oid audited, List *now)
+{
+	if (table->relation == whole || table->descriptor->root == whole)
+		return true;
+	return audited != whole && list_member_oid(now, table->relation);
+}
+
 /* Settles which tables were part of the whole at the point, and raises where the record does not reach back to it. */
 static void
 settle_tables(Past *past, Oid whole, List *now)
 {
+	Oid audited = cims_audit_root(whole, NULL);
 	bool reached = false;
 
 	for (int i = 0; i < past->n_tables; i++)
@@ -288,9 +303,8 @@ settle_tables(Past *past, Oid whole, List *now)
 		PastTable *table = &past->tables[i];
 
 		cims_history_settle(table->turns, table->descriptor != NULL && table->descriptor->n_keys == 0, &table->known);
-		if (table->known.recorded && table->descriptor != NULL && table->descriptor->root != whole &&
-			!list_member_oid(now, table->relation))
-			table->known.recorded = false; /* it was elsewhere then */
+		if (table->descriptor != NULL && !was_part(table, whole, audited, now))
+			table->known.recorded = false;
 		if (!table->known.recorded || table->descriptor == NULL)
 		{
 			table->known.recorded = false;
@@ -359,6 +373,7 @@ read_past(FunctionCallInfo fcinfo, Oid relation, bool records)
 	CimsEventFilter filter = {0};
 	List *tables, *now;
 	Oid *relations;
+	int nesting;
 
 	cims_audit_require();
 	cims_history_require_table(relation);
@@ -369,6 +384,9 @@ read_past(FunctionCallInfo fcinfo, Oid relation, bool records)
 	past.results = result->setResult;
 	past.desc = result->setDesc;
 	past.target = records ? cims_row_target(past.desc) : NULL;
+	/* sealed values within arrays come from the record as armor */
+	nesting = NewGUCNestLevel();
+	(void) set_config_option("cims.input", "sealed", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	LockRelationOid(relation, AccessShareLock);
 	past.snapshot = cims_history_snapshot();
 	past.descriptors = cims_descriptor_cache(CurrentMemoryContext, past.snapshot);
@@ -392,6 +410,7 @@ read_past(FunctionCallInfo fcinfo, Oid relation, bool records)
 	cims_event_sort_perform(past.sort);
 	build_rows(&past);
 	tell_limits(&past);
+	AtEOXact_GUC(false, nesting);
 	cims_event_sort_end(past.sort);
 	UnregisterSnapshot(past.snapshot);
 }

@@ -197,7 +197,7 @@ describe_missing(StringInfo out, Relation rel, const CimsAuditColumn *column)
 	pfree(nulls);
 }
 
-/* Find the newest event that describes a table in the very same way. */
+/* Find the newest event that describes a table, if it describes it in the very same way: the newest is what holds. */
 static bool
 find_descriptor(Oid relation, const unsigned char *digest, CimsAuditTable *table)
 {
@@ -206,6 +206,7 @@ find_descriptor(Oid relation, const unsigned char *digest, CimsAuditTable *table
 	SysScanDesc scan;
 	HeapTuple tuple;
 	int64 newest = 0;
+	bool same = false;
 
 	ScanKeyInit(&key, DESCRIPTOR_RELATION + 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
 	/* what has committed, and what this transaction has added by this very command */
@@ -217,17 +218,17 @@ find_descriptor(Oid relation, const unsigned char *digest, CimsAuditTable *table
 		struct varlena *stored;
 
 		heap_deform_tuple(tuple, RelationGetDescr(descriptors), values, nulls);
-		stored = PG_DETOAST_DATUM_PACKED(values[DESCRIPTOR_DIGEST]);
-		if (VARSIZE_ANY_EXHDR(stored) != CIMS_MAC_LEN || memcmp(VARDATA_ANY(stored), digest, CIMS_MAC_LEN) != 0 ||
-			DatumGetInt64(values[DESCRIPTOR_SEQ]) < newest)
+		if (DatumGetInt64(values[DESCRIPTOR_SEQ]) < newest)
 			continue;
 		newest = DatumGetInt64(values[DESCRIPTOR_SEQ]);
-		table->descriptor_own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+		stored = PG_DETOAST_DATUM_PACKED(values[DESCRIPTOR_DIGEST]);
+		same = VARSIZE_ANY_EXHDR(stored) == CIMS_MAC_LEN && memcmp(VARDATA_ANY(stored), digest, CIMS_MAC_LEN) == 0;
+		table->descriptor_own = same && TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 	}
 	systable_endscan(scan);
 	table_close(descriptors, AccessShareLock);
-	table->descriptor = newest;
-	return newest != 0;
+	table->descriptor = same ? newest : 0;
+	return same;
 }
 
 /* Remember which event describes a table. */

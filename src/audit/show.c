@@ -8,9 +8,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/json.h"
 
 #include "audit/history.h"
@@ -101,6 +104,47 @@ append_sealed(StringInfo out, CimsBytes bytes)
 		escape_json(out, cims_masked_text(sealed.type, plain, cims_class_of_value(&sealed, &class)));
 }
 
+/* Appends an array of sealed values, printed as armor, as an array of what the reader may see. */
+static void
+append_sealed_array(StringInfo out, const char *printed)
+{
+	Datum array = OidInputFunctionCall(F_ARRAY_IN, pstrdup(printed), TEXTOID, -1);
+	Datum *elements;
+	bool *nulls;
+	int n;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	appendStringInfoChar(out, '[');
+	for (int i = 0; i < n; i++)
+	{
+		char *armor = nulls[i] ? NULL : TextDatumGetCString(elements[i]);
+		CimsSealed sealed;
+		struct varlena *value;
+
+		if (i > 0)
+			appendStringInfoString(out, ", ");
+		if (armor == NULL)
+			appendStringInfoString(out, "null");
+		else if (!cims_armor_begins(armor, strlen(armor)))
+			escape_json(out, armor);
+		else
+		{
+			value = cims_value_of_armor(armor, strlen(armor), &sealed);
+			append_sealed(out, (CimsBytes){(const unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)});
+		}
+	}
+	appendStringInfoChar(out, ']');
+}
+
+/* Tells whether a type's name is that of an array of an encrypted type. */
+static bool
+is_sealed_array(const char *type)
+{
+	size_t len = strlen(type);
+
+	return strncmp(type, "cims.enc_", 9) == 0 && strcmp(type + len - 2, "[]") == 0;
+}
+
 /* Appends the masked form of a plain value, by the class that governs its column. */
 static void
 append_masked(StringInfo out, const CimsClass *class, const char *text)
@@ -143,7 +187,9 @@ cims_show_item(StringInfo out, CimsReader *reader, const CimsDescriptor *descrip
 			append_hash(out, item->value);
 			break;
 		case CIMS_IMAGE_TEXT:
-			if (sight == CIMS_SIGHT_MASK)
+			if (column != NULL && is_sealed_array(column->type))
+				append_sealed_array(out, cims_show_text(item->value));
+			else if (sight == CIMS_SIGHT_MASK)
 				append_masked(out, class, cims_show_text(item->value));
 			else
 				append_plain(out, column != NULL ? column->type : "text", cims_show_text(item->value));
