@@ -309,7 +309,7 @@ static void
 check_random(void)
 {
 	static unsigned char out[16 * ROOM], again[16 * ROOM];
-	unsigned char image[ROOM];
+	static unsigned char image[ROOM];
 	int wrong = 0;
 	int changed = 0;
 
