@@ -269,6 +269,29 @@ $$;
 COMMENT ON FUNCTION cims.audit_forget(oid) IS 'ends the record of a table that was dropped, and forgets its options';
 REVOKE ALL ON FUNCTION cims.audit_forget(oid) FROM PUBLIC;
 
+-- What the record holds of encrypted values, and of those that were not encrypted yet
+CREATE FUNCTION cims.payload_references_key(payload bytea, class_id int, version int) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_payload_references_key';
+COMMENT ON FUNCTION cims.payload_references_key(bytea, int, int) IS
+	'whether an event''s payload holds a value that was sealed with a version (0: with any) of a class''s data key';
+REVOKE ALL ON FUNCTION cims.payload_references_key(bytea, int, int) FROM PUBLIC;
+
+CREATE FUNCTION cims.note_audit_residue(relation oid, col name) RETURNS void
+	LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	recorded text := (SELECT string_agg(t.relation::regclass::text, ', ' ORDER BY t.relation)
+		FROM cims.table_tree(relation) t WHERE EXISTS (SELECT FROM cims.descriptor d WHERE d.relation = t.relation));
+BEGIN
+	IF recorded IS NOT NULL THEN
+		RAISE NOTICE 'plaintext of column "%" stands in the audit record of %, in events before this one', col, recorded
+			USING HINT = 'To end it, erase the payloads of these events; that they happened stays on the record. WAL and backups written before stay as they are.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.note_audit_residue(oid, name) IS 'announces that earlier events hold plaintext of a column that was encrypted';
+
 -- Begin and end
 CREATE FUNCTION cims.check_audit(relation regclass, images text, mode text, omit name[], hash name[]) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp

@@ -517,6 +517,13 @@ BEGIN
 			THEN cims.index_references_key(i.indexrelid, class_id, version) END;
 
 	RETURN QUERY
+		SELECT format('audit record of %s', coalesce(c.oid::regclass::text, 'a table that is gone'))
+		FROM (SELECT DISTINCT e.relation FROM cims.event e
+			  WHERE e.payload IS NOT NULL AND cims.payload_references_key(e.payload, class_id, version)) e
+		LEFT JOIN pg_class c ON c.oid = e.relation
+		ORDER BY 1;
+
+	RETURN QUERY
 		SELECT s.what
 		FROM (
 			SELECT format('default of a column of %s', d.adrelid::regclass) AS what, d.adbin AS node FROM pg_attrdef d
@@ -540,7 +547,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION cims.key_references(int, int) IS
-	'what in this database refers to a version (0: to any) of a class''s data key: columns of tables, ordered indexes, constants in the catalog';
+	'what in this database refers to a version (0: to any) of a class''s data key: columns of tables, ordered indexes, the audit record, constants in the catalog';
 REVOKE ALL ON FUNCTION cims.key_references(int, int) FROM PUBLIC;
 
 CREATE FUNCTION cims.class_columns(class_id int) RETURNS SETOF text

@@ -438,6 +438,7 @@ BEGIN
 	PERFORM cims.put_back(steps);
 	PERFORM cims.note_residue(p, job.relation, col, 'rows from before protection stay in its pages')
 	FROM cims.table_parts(job.relation) p WHERE job.options->>'source' = 'plain';
+	PERFORM cims.note_audit_residue(job.relation, col) WHERE job.options->>'source' = 'plain';
 END
 $$;
 COMMENT ON FUNCTION cims.online_swap(cims.maintenance_job) IS 'phase swap of cims.protect_online';

@@ -388,6 +388,7 @@ BEGIN
 		PERFORM cims.announce_family(changes, tbl, col);
 		PERFORM cims.adopt_limits(changes, cims.find_class(class));
 		PERFORM cims.note_statistics_residue(changes);
+		PERFORM cims.note_audit_residue(c.relation, c.name) FROM unnest(changes) c;
 	END LOOP;
 	PERFORM cims.change_columns(ARRAY(SELECT DISTINCT p FROM unnest(planned) p), 'ngram');
 	IF pattern_index THEN

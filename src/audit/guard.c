@@ -319,8 +319,6 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 			next_process_utility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 		else
 			standard_ProcessUtility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
-		if (IsA(parse_tree, RenameStmt))
-			cims_audit_follow_rename((RenameStmt *) parse_tree);
 	}
 	PG_FINALLY();
 	{

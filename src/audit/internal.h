@@ -8,7 +8,6 @@
 #include "access/xact.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "nodes/parsenodes.h"
 
 #include "audit/audit.h"
 #include "base/base.h"
@@ -149,9 +148,6 @@ extern char *cims_audit_from_utf8(const char *text, int len);
 
 /* partition.c */
 extern void cims_audit_partition_init(void);
-
-/* options.c */
-extern void cims_audit_follow_rename(RenameStmt *statement);
 
 /* guard.c */
 extern void cims_audit_guard_init(void);

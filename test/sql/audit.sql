@@ -282,6 +282,23 @@ SELECT cims.record_event('M', NULL, '{}');
 RESET ROLE;
 SELECT cims.record_event('I', NULL, '{}');
 
+-- a key is not destroyed while the record holds what it sealed: in a column, or as armor within an array
+SELECT cims.rotate_key('phone');
+DROP TABLE account;
+SELECT cims.key_references(cims.class_id('phone'), 1);
+SELECT cims.key_references(cims.class_id('phone'), 2);
+INSERT INTO person (id, phones) VALUES (7, ARRAY['13800001997'::cims.enc_text(phone)]);
+DELETE FROM person;
+SELECT cims.key_references(cims.class_id('phone'), 2);
+-- a column that is encrypted later stands in earlier events as it was
+SET client_min_messages = notice;
+SELECT cims.protect('customer', 'name', 'name');
+RESET client_min_messages;
+SET client_min_messages = warning;
+INSERT INTO customer (id, name) VALUES (77, '王五');
+UPDATE customer SET balance = 7 WHERE id = 77;
+SELECT * FROM news() WHERE op <> 'B' AND relation = 'customer'::regclass;
+
 -- an end, and a new beginning
 SELECT cims.unaudit('customer');
 UPDATE customer SET name = 'nobody sees';
