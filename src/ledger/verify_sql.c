@@ -15,6 +15,18 @@
 
 PG_FUNCTION_INFO_V1(cims_verify_ledger);
 
+/* Return a note as text, less the newline that psql and others put after one that ends in a newline itself. */
+static char *
+note_of_text(text *value)
+{
+	char *note = text_to_cstring(value);
+	size_t len = strlen(note);
+
+	if (len >= 2 && note[len - 1] == '\n' && note[len - 2] == '\n')
+		note[len - 1] = '\0';
+	return note;
+}
+
 /* Make an empty check. */
 static void
 begin_finding(CimsFinding *finding)
@@ -252,8 +264,8 @@ Datum
 cims_verify_ledger(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	char *checkpoint = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char *since = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char *checkpoint = PG_ARGISNULL(0) ? NULL : note_of_text(PG_GETARG_TEXT_PP(0));
+	char *since = PG_ARGISNULL(1) ? NULL : note_of_text(PG_GETARG_TEXT_PP(1));
 	CimsVerification *verification;
 	CimsFinding signature,
 		anchored,

@@ -27,6 +27,8 @@ RESET cims.seal_batch;
 SELECT cims.checkpoint() AS last \gset
 SELECT bool_and(ok) FROM cims.verify_ledger(:'first');
 SELECT bool_and(ok) FROM cims.verify_ledger(:'last');
+-- as it comes out of a file that psql wrote
+SELECT bool_and(ok) FROM cims.verify_ledger(:'last' || E'\n');
 -- from a checkpoint on that was verified before: only what came after it is read
 SELECT regexp_replace(detail, '(\d+) events .*', '\1') AS events FROM cims.verify_ledger(:'last', :'first') WHERE check_name = 'events';
 SELECT bool_and(ok) FROM cims.verify_ledger(:'last', :'first');
