@@ -16,7 +16,9 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "tcop/tcopprot.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -31,6 +33,7 @@ typedef struct Job
 	const char *what;
 } Job;
 
+static void handle_sigterm(SIGNAL_ARGS);
 static bool has_ledger(void);
 static void run_job(CimsJob which);
 static void seal(void);
@@ -50,10 +53,12 @@ cims_monitor_worker_main(Datum argument)
 {
 	uint64 what = DatumGetUInt64(argument);
 
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, handle_sigterm);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid((Oid) what, InvalidOid, 0);
+	/* compiling the queries of the watch would take a hundred times as long as they do */
+	SetConfigOption("jit", "off", PGC_USERSET, PGC_S_SESSION);
 	if (!has_ledger())
 		return;
 	run_job(CIMS_JOB_SEAL);
@@ -63,6 +68,19 @@ cims_monitor_worker_main(Datum argument)
 		run_job(CIMS_JOB_WATCH);
 	}
 	cims_visits_end(MyDatabaseId);
+}
+
+/* Be asked to leave: what is being done is cancelled, and nothing is logged. */
+static void
+handle_sigterm(SIGNAL_ARGS)
+{
+	int saved = errno;
+
+	ShutdownRequestPending = true;
+	QueryCancelPending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+	errno = saved;
 }
 
 /* Tell whether this database has the extension, with a ledger. */
@@ -108,6 +126,10 @@ run_job(CimsJob which)
 	MemoryContextSwitchTo(context);
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	if (error != NULL)
+		cims_pending_mark_now();
+	if (ShutdownRequestPending)
+		proc_exit(0);
 
 	if (cims_visits_note(MyDatabaseId, which, error == NULL ? NULL : error->message) && error != NULL)
 		ereport(LOG,
@@ -115,8 +137,6 @@ run_job(CimsJob which)
 				errmsg("the cims worker for database %u could not %s: %s", MyDatabaseId, job->what, error->message),
 				error->detail == NULL ? 0 : errdetail_internal("%s", error->detail),
 				error->hint == NULL ? 0 : errhint("%s", error->hint));
-	if (error != NULL)
-		cims_pending_mark_now();
 }
 
 /* Seal; leave it to another sealer where there is one, and look again after it. */
