@@ -136,7 +136,7 @@ AS $$
 	)
 	SELECT CASE WHEN g.class IS NULL THEN format('t.%I', a.attname)
 		ELSE format('cims.%s(t.%I%s, %L%s)%s', CASE WHEN p.encrypted THEN 'display_encrypted' ELSE 'display' END, a.attname,
-			CASE WHEN a.atttypid <> p.type THEN '::' || format_type(p.type, NULL) ELSE '' END,
+			CASE WHEN a.atttypid <> p.type THEN '::' || format_type(p.type, -1) ELSE '' END,
 			g.class, coalesce(', ' || quote_literal(g.mask), ''),
 			CASE WHEN p.typmod >= 0 AND NOT p.encrypted THEN '::' || format_type(p.type, p.typmod) ELSE '' END) END
 	FROM pg_attribute a CROSS JOIN plain p

@@ -371,7 +371,7 @@ unwrap_entry(CimsKeyring *keyring, KeyEntry *entry)
 static CimsKeyStatus
 open_search(CimsKeyring *keyring, CimsSearchUse use)
 {
-	static const char *const labels[CIMS_SEARCH_USES] = {"cims token", "cims ngram", "cims literal", "cims audit"};
+	static const char *const labels[CIMS_SEARCH_USES] = {"cims token", "cims ngram", "cims literal", "cims audit", "cims pseudonym"};
 	CimsBytes wrapped = {keyring->search_key, keyring->search_key_len};
 	CimsBytes none = {NULL, 0};
 	CimsBytes info = {(const unsigned char *) labels[use], strlen(labels[use])};

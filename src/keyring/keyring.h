@@ -106,9 +106,10 @@ typedef enum CimsSearchUse
 	CIMS_SEARCH_TOKEN = 0, /* equality tokens: HKDF label "cims token" */
 	CIMS_SEARCH_NGRAM,     /* n-gram tokens: "cims ngram" */
 	CIMS_SEARCH_LITERAL,   /* nonces of literals in class default: "cims literal" */
-	CIMS_SEARCH_AUDIT      /* hashes of columns in the audit record: "cims audit" */
+	CIMS_SEARCH_AUDIT,     /* hashes of columns in the audit record: "cims audit" */
+	CIMS_SEARCH_PSEUDONYM  /* pseudonyms of masked copies: "cims pseudonym" */
 } CimsSearchUse;
-#define CIMS_SEARCH_USES 4
+#define CIMS_SEARCH_USES 5
 extern CimsKeyStatus cims_search_mac(CimsSearchUse use, CimsMac **mac, CimsTokenScheme *scheme);
 
 /*

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/crypto.h"
+
 #define CIMS_MASK_CHAR '*'
 #define CIMS_MASK_CONSTANT_MAX 63
 #define CIMS_MASK_WIDTH_MAX INT64_C(1000000000000000)
@@ -77,5 +79,39 @@ extern bool cims_valid_id_card(const char *text, size_t len);   /* GB 11643-1999
 extern bool cims_valid_uscc(const char *text, size_t len);      /* GB 32100-2015 */
 extern bool cims_valid_bank_card(const char *text, size_t len); /* ISO/IEC 7812 Luhn, 12 to 19 digits */
 extern bool cims_valid_mobile(const char *text, size_t len);    /* mainland mobile, 11 digits, optional +86/86 prefix */
+
+/*
+ * Pseudonyms: values of the same form that stand for others, by a key; the same
+ * for the same value, salt and kind.  Where nothing is said, no two values of
+ * one form have the same pseudonym.  What has not the form of its kind is
+ * taken as text.
+ */
+typedef enum CimsPseudonymKind
+{
+	CIMS_PSEUDONYM_TEXT = 0,  /* digits, Latin letters and Han characters become others of their sort; the rest stays */
+	CIMS_PSEUDONYM_PHONE,     /* a mobile number in an allotted range */
+	CIMS_PSEUDONYM_ID_CARD,   /* another division, day and number, of the same year; check digit valid */
+	CIMS_PSEUDONYM_BANK_CARD, /* the same first six digits; check digit valid */
+	CIMS_PSEUDONYM_USCC,      /* the same first two characters; check character valid */
+	CIMS_PSEUDONYM_NAME,      /* a common name of as many characters; several may have the same */
+	CIMS_PSEUDONYM_ADDRESS,   /* the same division, another road and number; several may have the same */
+	CIMS_PSEUDONYM_EMAIL,     /* at example.com; the same one only by a chance of 2^-80 */
+	CIMS_PSEUDONYM_DATE,      /* another day of the same year */
+	CIMS_PSEUDONYM_NUMBER     /* a number of as many digits */
+} CimsPseudonymKind;
+
+/* A key context and what else a pseudonym depends on. */
+typedef struct CimsPseudonymKey
+{
+	CimsMac *mac;
+	CimsBytes salt;
+} CimsPseudonymKey;
+
+extern bool cims_pseudonym_parse(const char *name, size_t len, CimsPseudonymKind *kind); /* "text", "phone", ... */
+extern size_t cims_pseudonym_bound(size_t len);                                          /* the most bytes that are written */
+extern CimsCryptoStatus cims_pseudonym_apply(const CimsPseudonymKey *key, CimsPseudonymKind kind, const char *text,
+											 size_t len, char *out, size_t *written);
+/* of a whole number: one of as many digits, and on the same side of the greatest of 16, 32 and 63 bits */
+extern CimsCryptoStatus cims_pseudonym_integer(const CimsPseudonymKey *key, int64_t value, int64_t *pseudonym);
 
 #endif

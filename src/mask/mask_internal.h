@@ -147,4 +147,23 @@ extern size_t cims_mask_address(const char *text, size_t len, char *out);
 extern size_t cims_mask_email(const char *text, size_t len, char *out);
 extern size_t cims_mask_ip(const char *text, size_t len, char *out);
 
+/* validate.c: what numbers are made of, for the validators and for pseudonyms */
+extern bool cims_mask_is_province(int code);           /* the first two digits of a division */
+extern int cims_mask_days_of(int year, int month);     /* 0 where there is no such month */
+extern char cims_mask_id_card_check(const char *text); /* of 17 digits */
+extern char cims_mask_uscc_check(const char *text);    /* of 17 characters; 0 where one is none */
+extern char cims_mask_luhn_check(const char *text, size_t len);
+extern const char *cims_mask_mobile_range(char second); /* the third digits in use after 1 and this */
+extern const char cims_mask_uscc_alphabet[];
+
+/* permute.c: a permutation of the numbers below a bound, chosen by key, tweak and the bound itself */
+typedef unsigned __int128 CimsWide;
+typedef struct CimsTweak
+{
+	unsigned char kind;
+	unsigned char pass;
+	CimsBytes bytes;
+} CimsTweak;
+extern CimsCryptoStatus cims_mask_permute(const CimsPseudonymKey *key, const CimsTweak *tweak, CimsWide bound, CimsWide *value);
+
 #endif

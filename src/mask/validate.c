@@ -6,8 +6,8 @@
 #include "mask/mask_internal.h"
 
 /* Tells whether the first two digits are a province of GB/T 2260 (71 Taiwan, 81 to 83 residence permits). */
-static bool
-is_province(int code)
+bool
+cims_mask_is_province(int code)
 {
 	switch (code / 10)
 	{
@@ -31,16 +31,23 @@ is_province(int code)
 	return false;
 }
 
-/* Tells whether a day exists in the Gregorian calendar. */
-static bool
-is_date(int year, int month, int day)
+/* Returns how many days a month of the Gregorian calendar has, 0 where there is no such month. */
+int
+cims_mask_days_of(int year, int month)
 {
 	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
-	if (month < 1 || month > 12 || day < 1)
-		return false;
-	return day <= days[month - 1] + (month == 2 && leap ? 1 : 0);
+	if (month < 1 || month > 12)
+		return 0;
+	return days[month - 1] + (month == 2 && leap ? 1 : 0);
+}
+
+/* Tells whether a day exists in the Gregorian calendar. */
+static bool
+is_date(int year, int month, int day)
+{
+	return day >= 1 && day <= cims_mask_days_of(year, month);
 }
 
 /* Reads digits as a number. */
@@ -54,6 +61,18 @@ number(const char *text, size_t len)
 	return value;
 }
 
+/* Computes the check digit of 17 digits by ISO 7064 MOD 11-2. */
+char
+cims_mask_id_card_check(const char *text)
+{
+	static const int weights[] = {7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2};
+	int sum = 0;
+
+	for (int i = 0; i < 17; i++)
+		sum += (text[i] - '0') * weights[i];
+	return "10X98765432"[sum % 11];
+}
+
 /*
  * Tells whether text is a resident id by GB 11643-1999: a province, a day
  * between 1800 and 2099, and the check digit of ISO 7064 MOD 11-2 (x as well as X).
@@ -61,21 +80,37 @@ number(const char *text, size_t len)
 bool
 cims_valid_id_card(const char *text, size_t len)
 {
-	static const int weights[] = {7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2};
-	int sum = 0;
 	int year;
 	char check;
 
 	if (len != 18 || !cims_mask_all_digits(text, 17))
 		return false;
 	year = number(text + 6, 4);
-	if (!is_province(number(text, 2)) || year < 1800 || year > 2099 ||
+	if (!cims_mask_is_province(number(text, 2)) || year < 1800 || year > 2099 ||
 		!is_date(year, number(text + 10, 2), number(text + 12, 2)))
 		return false;
-	for (int i = 0; i < 17; i++)
-		sum += (text[i] - '0') * weights[i];
-	check = "10X98765432"[sum % 11];
+	check = cims_mask_id_card_check(text);
 	return text[17] == check || (check == 'X' && text[17] == 'x');
+}
+
+const char cims_mask_uscc_alphabet[] = "0123456789ABCDEFGHJKLMNPQRTUWXY";
+
+/* Computes the check character of 17 characters, MOD 31; 0 where one is not of the alphabet. */
+char
+cims_mask_uscc_check(const char *text)
+{
+	static const int weights[] = {1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28};
+	int sum = 0;
+
+	for (int i = 0; i < 17; i++)
+	{
+		const char *at = memchr(cims_mask_uscc_alphabet, text[i], 31);
+
+		if (at == NULL)
+			return 0;
+		sum += (int) (at - cims_mask_uscc_alphabet) * weights[i];
+	}
+	return cims_mask_uscc_alphabet[(31 - sum % 31) % 31];
 }
 
 /*
@@ -85,40 +120,44 @@ cims_valid_id_card(const char *text, size_t len)
 bool
 cims_valid_uscc(const char *text, size_t len)
 {
-	static const char alphabet[] = "0123456789ABCDEFGHJKLMNPQRTUWXY";
-	static const int weights[] = {1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28};
-	int sum = 0;
-	const char *at;
-
 	if (len != 18 || !cims_mask_all_digits(text + 2, 6) || text[0] == '0')
 		return false;
-	for (int i = 0; i < 17; i++)
+	return text[17] != '\0' && text[17] == cims_mask_uscc_check(text);
+}
+
+/* Computes the check digit of Luhn that completes digits. */
+char
+cims_mask_luhn_check(const char *text, size_t len)
+{
+	int sum = 0;
+
+	for (size_t i = 0; i < len; i++)
 	{
-		at = memchr(alphabet, text[i], sizeof(alphabet) - 1);
-		if (at == NULL)
-			return false;
-		sum += (int) (at - alphabet) * weights[i];
+		int digit = text[len - 1 - i] - '0';
+
+		if (i % 2 == 0)
+			digit = digit > 4 ? digit * 2 - 9 : digit * 2;
+		sum += digit;
 	}
-	return text[17] == alphabet[(31 - sum % 31) % 31];
+	return (char) ('0' + (10 - sum % 10) % 10);
 }
 
 /* Tells whether text is a card number by ISO/IEC 7812-1: 12 to 19 digits, not 0 first, with the check digit of Luhn. */
 bool
 cims_valid_bank_card(const char *text, size_t len)
 {
-	int sum = 0;
-
 	if (len < 12 || len > 19 || text[0] == '0' || !cims_mask_all_digits(text, len))
 		return false;
-	for (size_t i = 0; i < len; i++)
-	{
-		int digit = text[len - 1 - i] - '0';
+	return text[len - 1] == cims_mask_luhn_check(text, len - 1);
+}
 
-		if (i % 2 == 1)
-			digit = digit > 4 ? digit * 2 - 9 : digit * 2;
-		sum += digit;
-	}
-	return sum % 10 == 0;
+/* Returns the third digits that are in use after 1 and a second one, of 3 to 9. */
+const char *
+cims_mask_mobile_range(char second)
+{
+	static const char *const ranges[] = {"0123456789", "56789", "012356789", "2567", "012345678", "0123456789", "012356789"};
+
+	return ranges[second - '3'];
 }
 
 /*
@@ -128,9 +167,6 @@ cims_valid_bank_card(const char *text, size_t len)
 bool
 cims_valid_mobile(const char *text, size_t len)
 {
-	/* The third digits that are in use after 13 to 19. */
-	static const char *const ranges[] = {"0123456789", "56789", "012356789", "2567", "012345678", "0123456789", "012356789"};
-
 	if (len == 14 && memcmp(text, "+86", 3) == 0)
 	{
 		text += 3;
@@ -143,5 +179,5 @@ cims_valid_mobile(const char *text, size_t len)
 	}
 	if (len != 11 || !cims_mask_all_digits(text, len) || text[0] != '1' || text[1] < '3')
 		return false;
-	return strchr(ranges[text[1] - '3'], text[2]) != NULL;
+	return strchr(cims_mask_mobile_range(text[1]), text[2]) != NULL;
 }

@@ -159,7 +159,8 @@ find_statement(Relation view, Oid table, const CimsViewColumn *column, int32 row
 	initStringInfo(&text);
 	appendStringInfo(&text, "SELECT pg_catalog.to_jsonb(x) FROM (%s WHERE %s = $1::%s LIMIT %d) x",
 					 view_definition(RelationGetRelid(view)),
-					 quote_identifier(get_attname(table, column->base, false)), format_type_be_qualified(type), rows);
+					 quote_identifier(get_attname(table, column->base, false)),
+					 format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY), rows);
 	return text.data;
 }
 

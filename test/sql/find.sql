@@ -18,17 +18,20 @@ BEGIN
 END
 $$;
 CREATE DOMAIN mobile AS varchar(20);
-CREATE TABLE customer (id int PRIMARY KEY, phone varchar(20), spare mobile, born date, id_card cims.enc_text(id_card), e_born cims.enc_date(birth_date), city text);
-INSERT INTO customer SELECT i, (13800000000 + i)::text, (13900000000 + i)::text, date '1990-01-01' + i, 'card ' || i, date '1980-01-01' + i % 3, 'Beijing' FROM generate_series(1, 2000) i;
+CREATE DOMAIN passport AS char(12);
+CREATE TABLE customer (id int PRIMARY KEY, phone varchar(20), spare mobile, born date, id_card cims.enc_text(id_card), e_born cims.enc_date(birth_date), city text, code char(12), pass passport);
+INSERT INTO customer SELECT i, (13800000000 + i)::text, (13900000000 + i)::text, date '1990-01-01' + i, 'card ' || i, date '1980-01-01' + i % 3, 'Beijing', 'c' || i, 'p' || i FROM generate_series(1, 2000) i;
 CREATE INDEX ON customer USING hash (id_card);
 CREATE INDEX ON customer (phone);
 ANALYZE customer;
-SELECT cims.create_masking_view('customer', columns => '{"id": true, "phone": "phone", "spare": "phone", "born": "birth_date", "city": true}');
+SELECT cims.create_masking_view('customer', columns => '{"id": true, "phone": "phone", "spare": "phone", "born": "birth_date", "city": true, "code": "phone", "pass": {"class": "phone", "mask": "partial(1,1)"}}');
 GRANT SELECT ON customer_masked TO find_clerk, find_guest;
 SET ROLE find_clerk;
 SELECT cims.find('customer', 'phone', '13800000007');
 SELECT cims.find('customer_masked', 'phone', '13800000007');
 SELECT cims.find('customer', 'spare', '13900000007') ->> 'id' AS id;
+SELECT cims.find('customer', 'code', 'c7') ->> 'id' AS id;
+SELECT cims.find('customer', 'pass', 'p77') ->> 'pass' AS pass;
 SELECT cims.find('customer', 'born', '1990-01-08') ->> 'id' AS id;
 SELECT cims.find('customer', 'id_card', 'card 7');
 SELECT count(*) FROM cims.find('customer', 'e_born', '1980-01-02');
