@@ -9,9 +9,9 @@
  * planner then combines them in a BitmapOr.  None of the three is known when a
  * plan is made: a prepared statement serves every actor.
  *
- *		cims.is_own(owner)		owner = cims.scope_owner()
  *		cims.org_is_listed(org)	org = ANY (cims.scope_orgs())
  *		cims.org_is_any(org)	org >= cims.scope_lo()
+ *		cims.is_own(owner)		owner = cims.scope_owner()
  *		cims.can_read(label)	label < cims.clearance_ceiling(), which is weaker
  *
  * How many rows a condition lets through is estimated from the same operators,
@@ -304,10 +304,11 @@ cims_in_scope_support(PG_FUNCTION_ARGS)
 	/* the organisation stands in two calls: what is computed anew for each must give the same */
 	if (contain_volatile_functions(org) || contain_subplans(org))
 		PG_RETURN_POINTER(NULL);
-	if (list_length(call->args) == 2)
-		arms = lappend(arms, make_call(schema, "is_own", linitial(call->args)));
+	/* first what most rows of a large result are let through by */
 	arms = lappend(arms, make_call(schema, "org_is_listed", org));
 	arms = lappend(arms, make_call(schema, "org_is_any", copyObject(org)));
+	if (list_length(call->args) == 2)
+		arms = lappend(arms, make_call(schema, "is_own", linitial(call->args)));
 	PG_RETURN_POINTER(make_orclause(arms));
 }
 
