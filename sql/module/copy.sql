@@ -147,7 +147,7 @@ END
 $$;
 COMMENT ON FUNCTION cims.copy_table(oid, name, cims.copied_column[], text) IS 'makes and fills one table of a masked copy';
 
-CREATE FUNCTION cims.copy_key_command(constraint_id oid, target name) RETURNS text
+CREATE FUNCTION cims.copy_constraint_command(constraint_id oid, target name) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('ALTER TABLE %I.%I ADD CONSTRAINT %I %s', target, t.relname, k.conname,
@@ -157,7 +157,7 @@ AS $$
 	FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid LEFT JOIN pg_class r ON r.oid = k.confrelid
 	WHERE k.oid = constraint_id
 $$;
-COMMENT ON FUNCTION cims.copy_key_command(oid, name) IS 'the command that makes a constraint again in a masked copy';
+COMMENT ON FUNCTION cims.copy_constraint_command(oid, name) IS 'the command that makes a constraint again in a masked copy';
 
 CREATE FUNCTION cims.copy_index_command(index_id oid, target name) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -172,7 +172,7 @@ $$;
 COMMENT ON FUNCTION cims.copy_index_command(oid, name) IS 'the command that makes an index again in a masked copy';
 
 -- Keys, checks over what was kept, indexes of columns; then what joins the tables
-CREATE FUNCTION cims.copy_keys(columns cims.copied_column[], target name) RETURNS void
+CREATE FUNCTION cims.copy_constraints(columns cims.copied_column[], target name) RETURNS void
 	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -180,7 +180,7 @@ DECLARE
 	command text;
 BEGIN
 	FOR command IN
-		SELECT cims.copy_key_command(k.oid, target) FROM pg_constraint k
+		SELECT cims.copy_constraint_command(k.oid, target) FROM pg_constraint k
 		WHERE k.conrelid IN (SELECT c.relation FROM unnest(columns) c) AND (k.contype IN ('p', 'u')
 			OR k.contype = 'c' AND NOT EXISTS (SELECT FROM unnest(columns) c WHERE c.relation = k.conrelid AND c.attnum = ANY (k.conkey) AND c.rule <> 'keep'))
 		ORDER BY k.contype <> 'p', k.conrelid, k.conname
@@ -197,7 +197,7 @@ BEGIN
 		EXECUTE command;
 	END LOOP;
 	FOR command IN
-		SELECT cims.copy_key_command(k.oid, target) FROM pg_constraint k
+		SELECT cims.copy_constraint_command(k.oid, target) FROM pg_constraint k
 		WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid IN (SELECT c.relation FROM unnest(columns) c)
 			AND k.confrelid IN (SELECT c.relation FROM unnest(columns) c)
 		ORDER BY k.conrelid, k.conname
@@ -206,7 +206,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION cims.copy_keys(cims.copied_column[], name) IS 'makes the keys, checks and indexes of a masked copy';
+COMMENT ON FUNCTION cims.copy_constraints(cims.copied_column[], name) IS 'makes the keys, checks and indexes of a masked copy';
 
 CREATE FUNCTION cims.copy_positions(columns cims.copied_column[], target name) RETURNS void
 	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -287,7 +287,7 @@ BEGIN
 		rows := cims.copy_table(relation, target, ARRAY(SELECT c FROM unnest(columns) c WHERE c.relation = relation), salt);
 		RETURN NEXT;
 	END LOOP;
-	PERFORM cims.copy_keys(columns, target);
+	PERFORM cims.copy_constraints(columns, target);
 	PERFORM cims.copy_positions(columns, target);
 END
 $$;
