@@ -171,3 +171,8 @@ END
 $$;
 COMMENT ON FUNCTION cims.rows_as_of(anyelement, text) IS
 	'the rows of a table, in its columns of today, as a checkpoint covers them (its text, or its size), or at about a time: NULL::customer names table customer';
+
+CREATE FUNCTION cims.restore_row(tbl regclass, key "any", event bigint) RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_restore_row';
+COMMENT ON FUNCTION cims.restore_row(regclass, "any", bigint) IS
+	'puts a row back to what it was after an event, or before it where that deleted the row, as an ordinary UPDATE or INSERT of the current role; tells which it was';

@@ -222,6 +222,8 @@ make_key(GivenKey *given)
 		value->name = pstrdup(NameStr(TupleDescAttr(RelationGetDescr(given->rel), item.attnum - 1)->attname));
 		value->kind = item.kind;
 		value->value = item.value;
+		value->attnum = item.attnum;
+		value->datum = given->values[item.attnum - 1];
 	}
 	return key;
 }

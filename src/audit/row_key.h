@@ -15,6 +15,8 @@ typedef struct CimsKeyValue
 	const char *name;   /* of the column today */
 	CimsImageKind kind; /* as it stands in key images */
 	CimsBytes value;
+	AttrNumber attnum; /* of the column today; 0 for a former key */
+	Datum datum;       /* as it was given, in the column's type */
 } CimsKeyValue;
 
 typedef struct CimsRowKey
