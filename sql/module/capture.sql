@@ -308,6 +308,17 @@ $$;
 COMMENT ON FUNCTION cims.expected_triggers() IS 'the triggers that audited tables must have, and how they are to be enabled';
 REVOKE ALL ON FUNCTION cims.expected_triggers() FROM PUBLIC;
 
+CREATE FUNCTION cims.event_partitions(OUT partition oid, OUT lower timestamptz, OUT upper timestamptz) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC'
+AS $$
+	SELECT c.oid, b[1]::timestamptz, b[2]::timestamptz
+	FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid,
+		regexp_match(pg_get_expr(c.relpartbound, c.oid), $re$FROM \('([^']*)'\) TO \('([^']*)'\)$re$) b
+	WHERE i.inhparent = 'cims.event'::regclass AND b IS NOT NULL ORDER BY 2
+$$;
+COMMENT ON FUNCTION cims.event_partitions() IS 'the partitions of the record, with the times that they hold';
+REVOKE ALL ON FUNCTION cims.event_partitions() FROM PUBLIC;
+
 -- What is wrong now
 CREATE FUNCTION cims.audit_problems() RETURNS TABLE (finding text, object text, detail jsonb, remedy text)
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -356,12 +367,11 @@ AS $$
 		AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND i.inhparent = 'cims.event'::regclass)
 	UNION ALL
 	SELECT 'no partition for the time ahead', 'cims.event', '{}', 'SELECT cims.make_event_partitions()'
-	WHERE NOT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-		WHERE i.inhparent = 'cims.event'::regclass
-			AND substring(pg_get_expr(c.relpartbound, c.oid) FROM $re$TO \('([^']*)'\)$re$)::timestamptz > now() + '1 day')
+	WHERE NOT EXISTS (SELECT FROM cims.event_partitions() p WHERE p.upper > now() + '1 day')
 	UNION ALL
 	SELECT 'overflow partition is in use', 'cims.event_overflow', '{}', 'SELECT cims.make_event_partitions(), and see that the worker runs.'
-	WHERE EXISTS (SELECT FROM ONLY cims.event_overflow)
+	-- older ones were kept beyond their partition
+	WHERE EXISTS (SELECT FROM ONLY cims.event_overflow o WHERE o.at >= (SELECT min(p.lower) FROM cims.event_partitions() p))
 	UNION ALL
 	SELECT 'system tables may be changed', 'allow_system_table_mods', '{}', 'ALTER SYSTEM RESET allow_system_table_mods'
 	WHERE current_setting('allow_system_table_mods')::boolean

@@ -71,6 +71,9 @@ extern void cims_ledger_begin(const char *reason, const CimsIncarnation *former,
 extern const char *cims_ledger_moved(const CimsBlock *block);
 extern bool cims_ledger_check_origin(char **value, void **extra, GucSource source);
 
+/* prune.c */
+extern void cims_ledger_prune_init(void);
+
 /* durable.c: commits of this transaction, or GUC nest level, wait for the disk and the standbys */
 extern void cims_ledger_synchronous(void);
 

@@ -34,4 +34,5 @@ cims_ledger_init(void)
 	cims_audit_guard("ledger_export");
 	cims_ledger_key_init();
 	cims_ledger_progress_init();
+	cims_ledger_prune_init();
 }

@@ -33,6 +33,9 @@ typedef struct CimsPrunedRange
 	int32 incarnation;
 	uint64 first;
 	uint64 end;
+	int64 seq; /* of the event that tells of it */
+	bool used; /* the walk has passed over it */
+	bool told; /* that event was verified, and tells of it */
 } CimsPrunedRange;
 
 /* A verification under way. */
@@ -48,7 +51,8 @@ typedef struct CimsVerification
 	uint64 n_events;
 	uint64 n_pruned;
 	uint64 n_erased;
-	HTAB *erased;                /* numbers of events without payload, less those whose erasure was seen; NULL: none yet */
+	HTAB *erased;                /* numbers of events without payload */
+	HTAB *erasures;              /* numbers of events whose erasure is on the record */
 	HTAB *relations;             /* by number of the descriptor: the relation that it is of */
 	MemoryContext event_context; /* reset after each event */
 	CimsPrunedRange *pruned;     /* by incarnation and first leaf */

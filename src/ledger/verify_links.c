@@ -26,6 +26,8 @@ typedef struct Described
 	Oid relation;
 } Described;
 
+static void read_pruned(CimsVerification *verification);
+
 /* Make a hash table of numbers of events. */
 static HTAB *
 make_table(const char *name, Size entry)
@@ -41,6 +43,34 @@ cims_verify_links_begin(CimsVerification *verification)
 {
 	verification->relations = make_table("cims descriptors", sizeof(Described));
 	verification->erased = make_table("cims erased events", sizeof(int64));
+	verification->erasures = make_table("cims erasures", sizeof(int64));
+	read_pruned(verification);
+}
+
+/* Read which leaves have no events any more. */
+static void
+read_pruned(CimsVerification *verification)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	if (SPI_connect() != SPI_OK_CONNECT ||
+		SPI_execute("SELECT incarnation, first_leaf, size, seq FROM cims.pruned ORDER BY incarnation, first_leaf", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read what was pruned");
+	verification->n_pruned_ranges = (int) SPI_processed;
+	verification->pruned = MemoryContextAllocZero(caller, Max(SPI_processed, 1) * sizeof(CimsPrunedRange));
+	for (int i = 0; i < verification->n_pruned_ranges; i++)
+	{
+		CimsPrunedRange *range = &verification->pruned[i];
+		HeapTuple row = SPI_tuptable->vals[i];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		bool null;
+
+		range->incarnation = DatumGetInt32(SPI_getbinval(row, desc, 1, &null));
+		range->first = (uint64) DatumGetInt64(SPI_getbinval(row, desc, 2, &null));
+		range->end = (uint64) DatumGetInt64(SPI_getbinval(row, desc, 3, &null));
+		range->seq = DatumGetInt64(SPI_getbinval(row, desc, 4, &null));
+	}
+	SPI_finish();
 }
 
 /* Read a member of a JSON object; NULL where it has none. */
@@ -67,6 +97,63 @@ remember_descriptor(CimsVerification *verification, const CimsEntry *entry, cons
 	described->relation = (Oid) DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(oid->val.numeric)));
 }
 
+/* Return a number of a JSON array; -1 where there is none. */
+static int64
+number_at(JsonbValue *array, int place)
+{
+	JsonbValue *value;
+
+	if (array == NULL || array->type != jbvBinary || !JsonContainerIsArray(array->val.binary.data))
+		return -1;
+	value = getIthJsonbValueFromContainer(array->val.binary.data, place);
+	if (value == NULL || value->type != jbvNumeric)
+		return -1;
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
+}
+
+/* Take in that an event tells of pruned leaves. */
+static void
+take_pruning(CimsVerification *verification, int64 seq, JsonbValue *leaves)
+{
+	if (leaves == NULL || leaves->type != jbvBinary || !JsonContainerIsArray(leaves->val.binary.data))
+		return;
+	for (int i = 0; i < (int) JsonContainerSize(leaves->val.binary.data); i++)
+	{
+		JsonbValue *told = getIthJsonbValueFromContainer(leaves->val.binary.data, i);
+
+		for (int j = 0; j < verification->n_pruned_ranges; j++)
+		{
+			CimsPrunedRange *range = &verification->pruned[j];
+
+			range->told |= range->seq == seq && range->incarnation == number_at(told, 0) &&
+						   range->first == (uint64) number_at(told, 1) && range->end == (uint64) number_at(told, 2);
+		}
+	}
+}
+
+/* Take in what an event tells of the record itself: erasures and prunings. */
+static void
+take_record(CimsVerification *verification, const CimsEntry *entry, const CimsPayload *payload)
+{
+	CimsBytes detail = payload->fields[CIMS_FIELD_DETAIL];
+	JsonbValue *event = detail.data == NULL ? NULL : member_of(detail, "event");
+	char *name;
+
+	if (event == NULL || event->type != jbvString)
+		return;
+	name = pnstrdup(event->val.string.val, event->val.string.len);
+	if (strcmp(name, "pruned") == 0)
+		take_pruning(verification, entry->seq, member_of(detail, "leaves"));
+	else if (strcmp(name, "payload erased") == 0)
+	{
+		JsonbValue *events = member_of(detail, "events");
+		int64 seq;
+
+		for (int i = 0; (seq = number_at(events, i)) >= 0; i++)
+			hash_search(verification->erasures, &seq, HASH_ENTER, NULL);
+	}
+}
+
 /* Tell whether events of a kind are of one row each. */
 static bool
 is_of_row(CimsOperation operation)
@@ -83,6 +170,8 @@ cims_verify_links(CimsVerification *verification, const CimsDeltaEvent *event, c
 	Datum relation = slot_getattr(event->slot, verification->relation, &null);
 	Datum hash;
 
+	if (entry->operation == CIMS_OP_RECORD)
+		take_record(verification, entry, payload);
 	if (entry->operation == CIMS_OP_DESCRIPTOR)
 		remember_descriptor(verification, entry, payload);
 	else if (entry->descriptor != 0)
@@ -108,7 +197,7 @@ cims_verify_erased(CimsVerification *verification, int64 seq)
 	verification->n_erased++;
 }
 
-/* See that no payload has gone without a word. */
+/* See that no payload and no event has gone without a word. */
 void
 cims_verify_links_end(CimsVerification *verification)
 {
@@ -117,7 +206,16 @@ cims_verify_links_end(CimsVerification *verification)
 
 	hash_seq_init(&scan, verification->erased);
 	while ((seq = hash_seq_search(&scan)) != NULL)
-		cims_finding_add(&verification->payloads, "the payload of event " INT64_FORMAT " is gone, and no event tells of its erasure", *seq);
+		if (hash_search(verification->erasures, seq, HASH_FIND, NULL) == NULL)
+			cims_finding_add(&verification->payloads, "the payload of event " INT64_FORMAT " is gone, and no event tells of its erasure", *seq);
+	for (int i = 0; i < verification->n_pruned_ranges; i++)
+	{
+		CimsPrunedRange *range = &verification->pruned[i];
+
+		if (range->used && !range->told)
+			cims_finding_add(&verification->events, "leaves " UINT64_FORMAT " to " UINT64_FORMAT " of incarnation %d have no event, and no sealed event tells that they were pruned",
+							 range->first, range->end - 1, range->incarnation);
+	}
 }
 
 /* Where a run of pruned leaves that begins at or before a leaf ends; the leaf itself where there is none. */
@@ -126,12 +224,15 @@ cims_pruned_until(CimsVerification *verification, int32 incarnation, uint64 leaf
 {
 	while (verification->next_pruned < verification->n_pruned_ranges)
 	{
-		const CimsPrunedRange *range = &verification->pruned[verification->next_pruned];
+		CimsPrunedRange *range = &verification->pruned[verification->next_pruned];
 
 		if (range->incarnation > incarnation || (range->incarnation == incarnation && range->first > leaf))
 			return leaf;
 		if (range->incarnation == incarnation && leaf < range->end)
+		{
+			range->used = true;
 			return range->end;
+		}
 		verification->next_pruned++;
 	}
 	return leaf;
