@@ -24,7 +24,8 @@ CREATE FUNCTION cims.event_retention() RETURNS interval
 COMMENT ON FUNCTION cims.event_retention() IS 'how long events are kept at least: the setting cims.event_retention';
 
 CREATE FUNCTION cims.prune_partition(partition oid) RETURNS bigint
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_prune_partition';
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'cims_prune_partition';
 COMMENT ON FUNCTION cims.prune_partition(oid) IS
 	'drops a partition of the record that is older than the retention, sealed and exported, and returns how many events went; part of cims.prune_ledger';
 REVOKE ALL ON FUNCTION cims.prune_partition(oid) FROM PUBLIC;
@@ -93,7 +94,8 @@ REVOKE ALL ON PROCEDURE cims.prune_ledger(timestamptz, bigint) FROM PUBLIC;
 
 -- Erasure
 CREATE FUNCTION cims.erase_events(seqs bigint[], keep_hash boolean) RETURNS bigint[]
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_erase_events';
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'cims_erase_events';
 COMMENT ON FUNCTION cims.erase_events(bigint[], boolean) IS 'erases payloads and returns the numbers of their events; part of cims.erase_payload';
 REVOKE ALL ON FUNCTION cims.erase_events(bigint[], boolean) FROM PUBLIC;
 

@@ -11,6 +11,8 @@
  * kept, in the partition for what has no other: what is left is read and
  * verified by them.
  *
+ * The SQL functions have search_path set.
+ *
  * Locking: the partition is kept from changing while its leaves are looked for;
  * only then the record is locked, for as long as it takes to drop one table.
  */
@@ -129,7 +131,8 @@ cims_prune_partition(PG_FUNCTION_ARGS)
 	if (search.found != n_events)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("%lld events of \"%s\" are not sealed", (long long) (n_events - search.found), get_rel_name(search.partition)),
+				errmsg_plural("%lld event of \"%s\" is not sealed", "%lld events of \"%s\" are not sealed", n_events - search.found,
+							  (long long) (n_events - search.found), get_rel_name(search.partition)),
 				errhint("Call cims.seal_ledger(), then cims.export_ledger()."));
 	check_export(&search);
 	note_pruned(&search);
@@ -159,11 +162,11 @@ cims_erase_events(PG_FUNCTION_ARGS)
 	cims_ledger_write_begin(&writer);
 	run_with("WITH erased AS ("
 			 "UPDATE cims.event e SET payload = NULL, row_hash = CASE WHEN $2 THEN e.row_hash END "
-			 "WHERE e.seq OPERATOR(pg_catalog.=) ANY ($1) AND e.payload IS NOT NULL "
-			 "AND pg_catalog.chr(pg_catalog.get_byte(e.entry, 1)) OPERATOR(pg_catalog.=) ANY ('{I,U,D,B,V,X}') "
-			 "AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) e.relation "
-			 "AND c.relnamespace OPERATOR(pg_catalog.=) 'cims'::pg_catalog.regnamespace) RETURNING e.seq) "
-			 "SELECT COALESCE(pg_catalog.array_agg(seq ORDER BY seq), '{}') FROM erased",
+			 "WHERE e.seq = ANY ($1) AND e.payload IS NOT NULL "
+			 "AND chr(get_byte(e.entry, 1)) = ANY ('{I,U,D,B,V,X}') "
+			 "AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = e.relation "
+			 "AND c.relnamespace = 'cims'::regnamespace) RETURNING e.seq) "
+			 "SELECT COALESCE(array_agg(seq ORDER BY seq), '{}') FROM erased",
 			 2, types, args, SPI_OK_SELECT);
 	result = SPI_datumTransfer(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull), false, -1);
 	cims_ledger_write_end(&writer);
@@ -193,8 +196,8 @@ check_age(Oid partition)
 	bool isnull;
 	Datum old;
 
-	run_with("SELECT p.upper OPERATOR(pg_catalog.+) pg_catalog.make_interval(mins => $2) OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() "
-			 "FROM cims.event_partitions() p WHERE p.partition OPERATOR(pg_catalog.=) $1",
+	run_with("SELECT p.upper + make_interval(mins => $2) <= clock_timestamp() "
+			 "FROM cims.event_partitions() p WHERE p.partition = $1",
 			 2, types, args, SPI_OK_SELECT);
 	old = SPI_processed == 1 ? SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull) : BoolGetDatum(false);
 	if (!DatumGetBool(old))
@@ -216,12 +219,14 @@ check_export(const Search *search)
 		Oid types[] = {INT4OID, INT8OID};
 		Datum args[] = {Int32GetDatum(leaves->incarnation), Int64GetDatum((int64) leaves->end)};
 
-		run_with("SELECT FROM cims.ledger_export e WHERE e.incarnation OPERATOR(pg_catalog.=) $1 AND e.size OPERATOR(pg_catalog.>=) $2",
+		/* a bundle of entries that is not full yet would be written again, from events */
+		run_with("SELECT FROM cims.ledger_export e WHERE e.incarnation = $1 AND e.size - e.size % 256 >= $2",
 				 2, types, args, SPI_OK_SELECT);
 		if (SPI_processed == 0)
 			ereport(ERROR,
 					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("events of \"%s\" were not exported", get_rel_name(search->partition)),
+					errdetail("Leaves up to " UINT64_FORMAT " of incarnation %d are to be in full bundles of 256 entries.", leaves->end - 1, leaves->incarnation),
 					errhint("Call cims.export_ledger(), and keep what it writes."));
 	}
 }
@@ -252,7 +257,7 @@ count_events(Oid partition)
 {
 	bool isnull;
 
-	run(psprintf("SELECT pg_catalog.count(*) FROM ONLY cims.%s", quote_identifier(get_rel_name(partition))), SPI_OK_SELECT);
+	run(psprintf("SELECT count(*) FROM ONLY cims.%s", quote_identifier(get_rel_name(partition))), SPI_OK_SELECT);
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
@@ -274,8 +279,8 @@ search_blocks(Search *search, bool all)
 	search->found = search->kept = 0;
 	if (!all)
 	{
-		run_with("SELECT pg_catalog.min(b.number) FROM cims.block b, cims.event_partitions() p WHERE p.partition OPERATOR(pg_catalog.=) $1 "
-				 "AND b.sealed OPERATOR(pg_catalog.>=) p.lower OPERATOR(pg_catalog.-) '1 day'::pg_catalog.interval",
+		run_with("SELECT min(b.number) FROM cims.block b, cims.event_partitions() p WHERE p.partition = $1 "
+				 "AND b.sealed >= p.lower - '1 day'::interval",
 				 1, &type, &partition, SPI_OK_SELECT);
 		number = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	}
@@ -424,7 +429,7 @@ drop_partition(Oid partition)
 	run("SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'", SPI_OK_UTILITY);
 	run(psprintf("ALTER TABLE cims.event DETACH PARTITION cims.%s", name), SPI_OK_UTILITY);
 	run(psprintf("INSERT INTO cims.event_overflow SELECT * FROM cims.%s e "
-				 "WHERE pg_catalog.chr(pg_catalog.get_byte(e.entry, 1)) OPERATOR(pg_catalog.=) ANY ('{R,M}')",
+				 "WHERE chr(get_byte(e.entry, 1)) = ANY ('{R,M}')",
 				 name),
 		SPI_OK_INSERT);
 	/* a member of an extension can only be dropped with it */
