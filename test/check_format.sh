@@ -29,7 +29,8 @@ done
 
 for page in README.md CHANGELOG.md doc/*.md
 do
-	for link in $(grep -o '\](\(\.*[A-Za-z][^)#: ]*\)' "$page" | sed 's/^](//')
+	# up to the end or the anchor; what has a colon before that is an address elsewhere
+	for link in $(grep -o '\](\.*[A-Za-z][^)#: ]*[)#]' "$page" | sed 's/^](//; s/[)#]$//')
 	do
 		[ -e "$(dirname "$page")/$link" ] || { echo "$page: the link to $link leads nowhere" >&2; bad=1; }
 	done
