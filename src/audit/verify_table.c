@@ -154,7 +154,8 @@ tell_unknown(const CimsVerification *verification)
 	if (verification->unknown_rows > 0)
 		ereport(NOTICE,
 				errmsg("%lld rows could not be compared", (long long) verification->unknown_rows),
-				errdetail("Events of theirs were erased, or the record does not go back to their beginning."));
+				errdetail("Events of theirs were erased, or the record does not go back to their beginning."),
+				errhint("cims.audit takes the rows that there are into the record."));
 	if (verification->unknown_values > 0)
 		ereport(NOTICE,
 				errmsg("%lld values could not be compared", (long long) verification->unknown_values),
