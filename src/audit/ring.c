@@ -23,6 +23,7 @@
 #include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/procarray.h"
 #include "utils/acl.h"
@@ -67,6 +68,7 @@ static Ring *ring;
 static LWLock *ring_lock;
 static List *waiting; /* of Waiting, in TopTransactionContext; emptied when the transaction ends */
 
+static char *readable_detail(char *detail);
 static Size ring_size(void);
 static void start_ring(void *area, LWLockPadded *locks);
 static void end_transaction(XactEvent event, void *arg);
@@ -141,7 +143,7 @@ cims_cluster_events(PG_FUNCTION_ARGS)
 		bool nulls[3] = {false, false, !told};
 
 		if (told)
-			values[2] = CStringGetTextDatum(copy->detail);
+			values[2] = CStringGetTextDatum(readable_detail(copy->detail));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		number++;
 		LWLockAcquire(ring_lock, LW_SHARED);
@@ -149,6 +151,24 @@ cims_cluster_events(PG_FUNCTION_ARGS)
 		LWLockRelease(ring_lock);
 	} while (copy->number == number && slot_has_ended(copy, &told));
 	return (Datum) 0;
+}
+
+/*
+ * Return a detail as this database can read it as JSON: one of another encoding
+ * than UTF-8 has no way to tell most characters, and must not stop at them.
+ */
+static char *
+readable_detail(char *detail)
+{
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return detail;
+	for (char *escape = detail; (escape = strchr(escape, '\\')) != NULL; escape += escape[1] == 'u' ? 6 : 2)
+	{
+		/* of a pair of surrogates each half becomes one */
+		if (escape[1] == 'u' && (strncmp(escape + 2, "00", 2) != 0 || escape[4] >= '8'))
+			memcpy(escape, "\\u003f", 6);
+	}
+	return detail;
 }
 
 /* Tell how much shared memory is wanted. */

@@ -16,9 +16,10 @@ use Test::More;
 my $node = cims_node('primary');
 $node->append_conf('postgresql.conf', "max_prepared_transactions = 5\ncims.seal_period = 0");
 $node->start;
-$node->safe_psql('postgres', "CREATE DATABASE $_") foreach qw(one two latin none);
+$node->safe_psql('postgres', "CREATE DATABASE $_") foreach qw(one two none);
 $node->safe_psql('postgres', "CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII'");
-cims_install($node, $_) foreach qw(one two);
+$node->safe_psql('postgres', "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'");
+cims_install($node, $_) foreach qw(one two latin);
 
 # Reads the detail of an event from its bytes, by the format alone.
 my $detail = <<'SQL';
@@ -51,11 +52,11 @@ BEGIN
 END
 $$;
 SQL
-$node->safe_psql($_, $detail) foreach qw(one two);
-$node->safe_psql($_, 'SELECT cims.record_cluster_events()') foreach qw(one two);
+$node->safe_psql($_, $detail) foreach qw(one two latin);
+$node->safe_psql($_, 'SELECT cims.record_cluster_events()') foreach qw(one two latin);
 
 # What a database has recorded of roles and the like since the last call.
-my %last = map { $_ => 0 } qw(one two);
+my %last = map { $_ => 0 } qw(one two latin);
 sub news
 {
 	my ($database) = @_;
@@ -74,7 +75,7 @@ sub drain
 	$node->safe_psql($database, 'SELECT cims.record_cluster_events()');
 	return news($database);
 }
-news($_) foreach qw(one two);
+news($_) foreach qw(one two latin);
 
 # from a database with the extension, and from one without
 $node->safe_psql('one', 'CREATE ROLE "röle"');
@@ -88,6 +89,11 @@ $node->safe_psql('ascii', q(DO $$ BEGIN EXECUTE format('CREATE ROLE %I', convert
 like(drain('two'), qr/^CREATE ROLE z\W+z ascii$/, 'bytes that are no text do not stop the others');
 $node->safe_psql('ascii', q(DO $$ BEGIN EXECUTE format('DROP ROLE %I', convert_from('\x7ae97a', 'SQL_ASCII')); END $$));
 drain('two');
+drain('one');
+
+$node->safe_psql('one', 'CREATE ROLE "客户a"; DROP ROLE "客户a"');
+is(drain('two'), "CREATE ROLE 客户a one\nDROP ROLE one", 'names of any script are told');
+like(drain('latin'), qr/CREATE ROLE \?\?a one\nDROP ROLE one$/, 'and read as far as can be where the encoding does not have it');
 drain('one');
 
 # open, failed, prepared transactions
