@@ -286,7 +286,7 @@ DECLARE
 BEGIN
 	IF recorded IS NOT NULL THEN
 		RAISE NOTICE 'plaintext of column "%" stands in the audit record of %, in events before this one', col, recorded
-			USING HINT = 'To end it, erase the payloads of these events; that they happened stays on the record. WAL and backups written before stay as they are.';
+			USING HINT = format('SELECT cims.erase_images(%L, reason) erases what these events told; that they happened stays on the record. WAL and backups written before stay as they are.', relation::regclass);
 	END IF;
 END
 $$;

@@ -109,9 +109,10 @@ BEGIN
 		RAISE EXCEPTION 'a reason must be given' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	erased := coalesce(cims.erase_events(seqs, coalesce(keep_hash, false)), '{}');
-	IF cardinality(erased) > 0 THEN
-		PERFORM cims.record_event('M', 0, jsonb_build_object('event', 'payload erased', 'events', to_jsonb(erased), 'reason', reason));
-	END IF;
+	FOR place IN 1 .. cardinality(erased) BY 10000 LOOP
+		PERFORM cims.record_event('M', 0, jsonb_build_object('event', 'payload erased',
+			'events', to_jsonb(erased[place : place + 9999]), 'reason', reason));
+	END LOOP;
 	RETURN cardinality(erased);
 END
 $$;
@@ -130,3 +131,27 @@ CREATE FUNCTION cims.erase_history(tbl regclass, key jsonb, reason text, keep_ha
 AS $$ SELECT cims.erase_payload(ARRAY(SELECT h.seq FROM cims.history(tbl, key) h WHERE NOT h.erased), reason, keep_hash) $$;
 COMMENT ON FUNCTION cims.erase_history(regclass, jsonb, text, boolean) IS 'the same for every event of a row, found by its key as cims.history finds it';
 REVOKE ALL ON FUNCTION cims.erase_history(regclass, jsonb, text, boolean) FROM PUBLIC;
+
+CREATE FUNCTION cims.erase_images(tbl regclass, reason text) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+DECLARE
+	part oid;
+	seqs bigint[];
+	erased bigint := 0;
+BEGIN
+	FOR part IN SELECT t.relation FROM cims.table_tree(tbl) t WHERE t.kind = 'r' LOOP
+		EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', cims.relation_name(part));
+		seqs := ARRAY(SELECT e.seq FROM cims.event e
+			WHERE e.relation = part AND chr(get_byte(e.entry, 1)) IN ('I', 'U', 'D', 'B') AND e.payload IS NOT NULL);
+		IF cims.audit_root(part) IS NOT NULL THEN
+			PERFORM cims.record_baseline(part);
+		END IF;
+		erased := erased + cims.erase_payload(seqs, reason, keep_hash => true);
+	END LOOP;
+	RETURN erased;
+END
+$$;
+COMMENT ON FUNCTION cims.erase_images(regclass, text) IS
+	'erases what the events of all rows of a table told until now, after fresh images of the rows that are there, as after a column was encrypted; returns how many events that were';
+REVOKE ALL ON FUNCTION cims.erase_images(regclass, text) FROM PUBLIC;

@@ -47,6 +47,18 @@ BEGIN;
 INSERT INTO customer VALUES (3, '13600000001');
 SELECT cims.erase_history('customer', '{"id": 3}', 'test');
 ROLLBACK;
+-- after a column was encrypted
+INSERT INTO customer VALUES (4, '13600000004');
+SET client_min_messages = notice;
+SELECT cims.protect('customer', 'phone', 'phone');
+SET client_min_messages = warning;
+INSERT INTO customer VALUES (5, '13600000005');
+SELECT count(*) AS plain FROM cims.event WHERE position('00000'::bytea IN payload) > 0 AND relation = 'customer'::regclass;
+SELECT cims.erase_images('customer', 'the column is encrypted now');
+SELECT count(*) AS plain FROM cims.event WHERE position('00000'::bytea IN payload) > 0 AND relation = 'customer'::regclass;
+SELECT * FROM cims.verify_table('customer');
+CALL cims.seal_ledger();
+SELECT check_name, ok FROM cims.verify_ledger(:'before') WHERE NOT ok;
 CREATE ROLE retention_clerk;
 SET ROLE retention_clerk;
 SELECT cims.erase_payload(1, 'test');
