@@ -161,6 +161,7 @@ AS $$
 	FROM unnest(changes) c JOIN pg_inherits i ON i.inhrelid = c.relation
 	JOIN pg_attribute p ON p.attrelid = i.inhparent AND p.attname = c.name
 	WHERE NOT EXISTS (SELECT FROM unnest(changes) o WHERE o.relation = i.inhparent AND o.attnum = p.attnum)
+	ORDER BY 1
 $$;
 COMMENT ON FUNCTION cims.column_obstacles(cims.column_change[]) IS 'what about the columns themselves cannot change type';
 

@@ -67,7 +67,7 @@ CALL cims.prune_ledger();
 RESET ROLE;
 
 -- partitions that are too young, or none, and a retention that is too short
-SELECT cims.event_retention() AS retention;
+SELECT extract(day FROM cims.event_retention()) AS retention;
 \set VERBOSITY sqlstate
 ALTER SYSTEM SET cims.event_retention = '182d';
 \set VERBOSITY default
