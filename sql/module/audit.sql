@@ -99,12 +99,12 @@ SELECT cims.make_event_partitions();
 CREATE FUNCTION cims.audit_row() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'cims_audit_row';
 COMMENT ON FUNCTION cims.audit_row() IS 'records a row that was inserted, updated or deleted';
-REVOKE ALL ON FUNCTION cims.audit_row() FROM PUBLIC;
 
 CREATE FUNCTION cims.audit_statement() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'cims_audit_statement';
 COMMENT ON FUNCTION cims.audit_statement() IS 'records the rows of a statement, or that a table was truncated';
-REVOKE ALL ON FUNCTION cims.audit_statement() FROM PUBLIC;
+-- whoever owns a partitioned table that is audited gives these triggers to its partitions
+GRANT EXECUTE ON FUNCTION cims.audit_row(), cims.audit_statement() TO PUBLIC;
 
 -- What a table needs to be audited
 CREATE FUNCTION cims.is_record_table(relation oid) RETURNS boolean

@@ -24,6 +24,8 @@
 
 #include "audit/internal.h"
 
+#define TRIGGER_NAME "!cims_audit" /* how the names of the record's triggers begin */
+
 static const CimsAuditRow no_row = {NULL, NULL};
 
 static TriggerData *trigger_data(FunctionCallInfo fcinfo);
@@ -81,16 +83,28 @@ cims_audit_statement(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* Check that a function is called as a trigger. */
+/*
+ * Check that a function is called as a trigger, and as one that cims.audit()
+ * made: whoever owns a table may make triggers of these functions, and a second
+ * one would record everything twice.
+ */
 static TriggerData *
 trigger_data(FunctionCallInfo fcinfo)
 {
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				errmsg("function can only be called as a trigger"));
 	cims_audit_require();
-	return (TriggerData *) fcinfo->context;
+	if (strncmp(trigger->tg_trigger->tgname, TRIGGER_NAME, strlen(TRIGGER_NAME)) != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("trigger \"%s\" of table \"%s\" is none of the audit record", trigger->tg_trigger->tgname,
+					   RelationGetRelationName(trigger->tg_relation)),
+				errhint("Drop it; tables are audited by cims.audit()."));
+	return trigger;
 }
 
 /* Take a row apart. */

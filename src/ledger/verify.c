@@ -213,6 +213,7 @@ check_event(Walk *walk, const CimsDeltaEvent *event)
 			next_leaf(walk, walk->frontier.size);
 	}
 	next_leaf(walk, walk->frontier.size);
+	cims_verify_number(verification, &event->key);
 	if (!cims_entry_parse(event->entry, &entry))
 	{
 		cims_finding_add(&verification->events, "the entry of event (" UINT64_FORMAT ", " INT64_FORMAT ") is of an unknown form",

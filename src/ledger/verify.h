@@ -54,6 +54,8 @@ typedef struct CimsVerification
 	HTAB *erased;                /* numbers of events without payload */
 	HTAB *erasures;              /* numbers of events whose erasure is on the record */
 	HTAB *relations;             /* by number of the descriptor: the relation that it is of */
+	HTAB *numbers;               /* which numbers events bore */
+	void *last_numbers;          /* the run of them that was looked at last */
 	MemoryContext event_context; /* reset after each event */
 	CimsPrunedRange *pruned;     /* by incarnation and first leaf */
 	int n_pruned_ranges;
@@ -73,6 +75,7 @@ extern void cims_verify_links_begin(CimsVerification *verification);
 extern void cims_verify_links_end(CimsVerification *verification);
 extern void cims_verify_links(CimsVerification *verification, const CimsDeltaEvent *event, const CimsEntry *entry,
 							  const CimsPayload *payload);
+extern void cims_verify_number(CimsVerification *verification, const CimsLeafKey *key);
 extern void cims_verify_erased(CimsVerification *verification, int64 seq);
 extern uint64 cims_pruned_until(CimsVerification *verification, int32 incarnation, uint64 leaf); /* the end of the run, or leaf itself */
 

@@ -26,6 +26,15 @@ typedef struct Described
 	Oid relation;
 } Described;
 
+#define NUMBERS_BITS 65536
+
+/* Which of a run of numbers events have been seen with. */
+typedef struct Numbers
+{
+	int64 run; /* their numbers divided by NUMBERS_BITS; the key */
+	uint8 seen[NUMBERS_BITS / 8];
+} Numbers;
+
 static void read_pruned(CimsVerification *verification);
 
 /* Make a hash table of numbers of events. */
@@ -43,6 +52,7 @@ cims_verify_links_begin(CimsVerification *verification)
 {
 	verification->relations = make_table("cims descriptors", sizeof(Described));
 	verification->erased = make_table("cims erased events", sizeof(int64));
+	verification->numbers = make_table("cims numbers of events", sizeof(Numbers));
 	verification->erasures = make_table("cims erasures", sizeof(int64));
 	read_pruned(verification);
 }
@@ -187,6 +197,29 @@ cims_verify_links(CimsVerification *verification, const CimsDeltaEvent *event, c
 	if (key.data == NULL ? !null && !is_of_row(entry->operation) : null || DatumGetInt64(hash) != (int64) hash_bytes_extended(key.data, key.len, 0))
 		cims_finding_add(&verification->columns, "event (" UINT64_FORMAT ", " INT64_FORMAT ") stands under the hash of another row's key",
 						 event->key.xid, event->key.seq);
+}
+
+/* See that no two events bear one number, as those of a sequence that was set back do: they order the life of a row. */
+void
+cims_verify_number(CimsVerification *verification, const CimsLeafKey *key)
+{
+	int64 run = key->seq / NUMBERS_BITS;
+	int place = key->seq % NUMBERS_BITS;
+	Numbers *numbers = verification->last_numbers;
+
+	if (numbers == NULL || numbers->run != run)
+	{
+		bool found;
+
+		numbers = hash_search(verification->numbers, &run, HASH_ENTER, &found);
+		if (!found)
+			memset(numbers->seen, 0, sizeof(numbers->seen));
+		verification->last_numbers = numbers;
+	}
+	if (numbers->seen[place / 8] & (1 << place % 8))
+		cims_finding_add(&verification->columns, "event (" UINT64_FORMAT ", " INT64_FORMAT ") bears the number of another one", key->xid,
+						 key->seq);
+	numbers->seen[place / 8] |= 1 << place % 8;
 }
 
 /* Remember an event without payload. */
