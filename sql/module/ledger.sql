@@ -25,7 +25,7 @@ CREATE TABLE cims.ledger_incarnation (
 	timeline int NOT NULL,
 	xid xid8 NOT NULL,
 	seq bigint NOT NULL,
-	reason text NOT NULL CHECK (reason IN ('first', 'cluster', 'database', 'timeline', 'witness')),
+	reason text NOT NULL CHECK (reason IN ('first', 'cluster', 'database', 'timeline', 'witness', 'key')),
 	former_origin text,
 	former_size bigint,
 	former_root bytea,
@@ -44,7 +44,7 @@ COMMENT ON COLUMN cims.ledger_incarnation.database IS 'the database that it was 
 COMMENT ON COLUMN cims.ledger_incarnation.timeline IS 'the timeline that it was begun on';
 COMMENT ON COLUMN cims.ledger_incarnation.xid IS 'the transaction that began it: its events are the first leaves';
 COMMENT ON COLUMN cims.ledger_incarnation.seq IS 'the event that tells of the beginning: the first leaf';
-COMMENT ON COLUMN cims.ledger_incarnation.reason IS 'first; or what was not as it was: cluster, database, timeline; or witness: the witness file had more, or something else';
+COMMENT ON COLUMN cims.ledger_incarnation.reason IS 'first; or what was not as it was: cluster, database, timeline; witness: the witness file had more, or something else; or key: cims.rotate_ledger_key';
 COMMENT ON COLUMN cims.ledger_incarnation.former_origin IS 'origin of the incarnation before it';
 COMMENT ON COLUMN cims.ledger_incarnation.former_size IS 'leaves of the incarnation before it, as far as this database knows them';
 COMMENT ON COLUMN cims.ledger_incarnation.former_root IS 'root hash of the incarnation before it';
@@ -143,6 +143,12 @@ CREATE PROCEDURE cims.seal_ledger()
 COMMENT ON PROCEDURE cims.seal_ledger() IS
 	'seals the events that have committed into the ledger and signs a checkpoint; commits, so it cannot be called within a transaction';
 REVOKE ALL ON PROCEDURE cims.seal_ledger() FROM PUBLIC;
+
+CREATE PROCEDURE cims.rotate_ledger_key(reason text DEFAULT NULL)
+	LANGUAGE c AS 'MODULE_PATHNAME', 'cims_rotate_ledger_key';
+COMMENT ON PROCEDURE cims.rotate_ledger_key(text) IS
+	'makes a new key that signs, says so in the tree of the old one, and begins an incarnation; commits, so it cannot be called within a transaction';
+REVOKE ALL ON PROCEDURE cims.rotate_ledger_key(text) FROM PUBLIC;
 
 -- What is handed out
 CREATE FUNCTION cims.checkpoint() RETURNS text

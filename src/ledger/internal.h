@@ -5,6 +5,7 @@
 #ifndef CIMS_LEDGER_INTERNAL_H
 #define CIMS_LEDGER_INTERNAL_H
 
+#include "fmgr.h"
 #include "utils/guc.h"
 
 #include "audit/audit.h"
@@ -52,6 +53,7 @@ extern void cims_growth_finish(CimsGrowth *growth, CimsMerkleHash *root); /* sto
 /* key.c */
 extern void cims_ledger_key_init(void);
 extern int32 cims_ledger_key_ensure(CimsWriter *writer); /* the id of the last key, made where there is none */
+extern int32 cims_ledger_key_newest(void);               /* its id, 0 where there is none */
 extern void cims_ledger_key_require(void);               /* raises where the master key is not at hand */
 extern char *cims_ledger_sign(const CimsIncarnation *incarnation, uint64 size, const CimsMerkleHash *root);
 extern bool cims_ledger_verify_note(CimsBytes note, CimsTreeHead *head); /* signed by any key of this ledger; head is palloc'd */
@@ -76,6 +78,10 @@ extern void cims_ledger_prune_init(void);
 
 /* durable.c: commits of this transaction, or GUC nest level, wait for the disk and the standbys */
 extern void cims_ledger_synchronous(void);
+
+/* seal.c: for procedures: raises where they may not commit; seals */
+extern void cims_ledger_require_call(FunctionCallInfo fcinfo);
+extern void cims_ledger_seal_in_call(void);
 
 /* seal.c: the range of what is not sealed yet; last is the last block, NULL for none; fresh: past what was cut */
 extern void cims_ledger_open_range(const CimsBlock *last, bool fresh, CimsDeltaRange *range);

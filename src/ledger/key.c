@@ -10,7 +10,9 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 
 #include "ledger/internal.h"
 #include "ledger/rows.h"
@@ -32,6 +34,8 @@ typedef struct KeySearch
 	KeyRow rows[CIMS_NOTE_KEYS_MAX]; /* ascending where all are asked for */
 } KeySearch;
 
+static bytea *make_key(int32 id, unsigned char public_key[CIMS_ED25519_PUBLIC_LEN]);
+static char *tell_key(int32 id, const unsigned char public_key[CIMS_ED25519_PUBLIC_LEN], const char *reason);
 static void rewrap_keys(const CimsRewrap *rewrap);
 static void read_key(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
 static KeySearch *find_keys(int32 id);
@@ -49,26 +53,61 @@ cims_ledger_key_init(void)
 int32
 cims_ledger_key_ensure(CimsWriter *writer)
 {
-	KeySearch *search;
-	CimsSecret *seed;
 	unsigned char public_key[CIMS_ED25519_PUBLIC_LEN];
 	bytea *wrapped;
-	CimsKeyStatus status;
+	int32 newest;
 
 	cims_keyring_hold();
-	search = find_keys(0);
-	if (search->n > 0)
-		return search->rows[search->n - 1].id;
-
-	seed = cims_secret_alloc();
-	cims_crypto_check(cims_crypto_random(seed->bytes, sizeof(seed->bytes)), "make a key");
-	cims_crypto_check(cims_ed25519_public(seed, public_key), "make a key");
-	status = cims_keyring_wrap(CIMS_WRAP_LEDGER_KEY, 1, seed, &wrapped);
-	cims_crypto_wipe(seed, sizeof(*seed));
-	if (status != CIMS_KEYS_OK)
-		cims_keyring_error(status, 0, 0);
+	newest = cims_ledger_key_newest();
+	if (newest > 0)
+		return newest;
+	wrapped = make_key(1, public_key);
 	cims_ledger_write_key(writer, 1, public_key, wrapped);
 	return 1;
+}
+
+/* Return the number of the key that was made last. */
+int32
+cims_ledger_key_newest(void)
+{
+	KeySearch *search = find_keys(0);
+
+	return search->n == 0 ? 0 : search->rows[search->n - 1].id;
+}
+
+/*
+ * SQL: CALL cims.rotate_ledger_key(reason text): makes a new key.  What has
+ * committed, the event that tells of the new key with it, is sealed under the
+ * old one, so that whoever trusts that can go on to trust the new one; then an
+ * incarnation begins under the new key.
+ */
+PG_FUNCTION_INFO_V1(cims_rotate_ledger_key);
+Datum
+cims_rotate_ledger_key(PG_FUNCTION_ARGS)
+{
+	char *reason = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	unsigned char public_key[CIMS_ED25519_PUBLIC_LEN];
+	CimsWriter writer;
+	bytea *wrapped;
+	int32 id;
+
+	cims_ledger_require_call(fcinfo);
+	cims_keyring_hold();
+	id = cims_ledger_key_newest() + 1;
+	if (id == 1)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("the ledger has no key yet"),
+				errhint("CALL cims.seal_ledger() makes the first one."));
+	wrapped = make_key(id, public_key);
+	(void) cims_audit_record(CIMS_OP_RECORD, InvalidOid, tell_key(id, public_key, reason));
+	cims_audit_flush();
+	cims_ledger_write_begin(&writer);
+	cims_ledger_write_key(&writer, id, public_key, wrapped);
+	cims_ledger_write_end(&writer);
+
+	cims_ledger_seal_in_call();
+	PG_RETURN_VOID();
 }
 
 /* Raise where nothing could be signed now. */
@@ -160,6 +199,42 @@ cims_ledger_verify_note(CimsBytes note, CimsTreeHead *head)
 		return true;
 	}
 	return false;
+}
+
+/* Make a key: its public half, and the private one wrapped. */
+static bytea *
+make_key(int32 id, unsigned char public_key[CIMS_ED25519_PUBLIC_LEN])
+{
+	CimsSecret *seed = cims_secret_alloc();
+	bytea *wrapped;
+	CimsKeyStatus status;
+
+	cims_crypto_check(cims_crypto_random(seed->bytes, sizeof(seed->bytes)), "make a key");
+	cims_crypto_check(cims_ed25519_public(seed, public_key), "make a key");
+	status = cims_keyring_wrap(CIMS_WRAP_LEDGER_KEY, (uint32) id, seed, &wrapped);
+	cims_crypto_wipe(seed, sizeof(*seed));
+	if (status != CIMS_KEYS_OK)
+		cims_keyring_error(status, 0, 0);
+	return wrapped;
+}
+
+/* Say in JSON what the event of a new key tells. */
+static char *
+tell_key(int32 id, const unsigned char public_key[CIMS_ED25519_PUBLIC_LEN], const char *reason)
+{
+	char text[CIMS_MERKLE_BASE64_LEN + 1] = "";
+	StringInfoData json;
+
+	cims_base64_encode(CIMS_BASE64_STANDARD, (CimsBytes){public_key, CIMS_ED25519_PUBLIC_LEN}, text);
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"event\": \"ledger key\", \"key\": %d, \"public_key\": \"%s\"", id, text);
+	if (reason != NULL)
+	{
+		appendStringInfoString(&json, ", \"reason\": ");
+		escape_json(&json, reason);
+	}
+	appendStringInfoChar(&json, '}');
+	return json.data;
 }
 
 /* Wrap the keys under the master key that is rotated to. */

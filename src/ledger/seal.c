@@ -49,6 +49,7 @@ static bool take_lock(LOCKTAG *tag, bool wait);
 static void next_transaction(Sealer *sealer);
 static void read_state(Sealer *sealer);
 static bool begin_incarnation(Sealer *sealer);
+static bool begin_under_new_key(Sealer *sealer);
 static void write_witness(Sealer *sealer);
 static bool any_event(void);
 static void seal_block(Sealer *sealer);
@@ -60,14 +61,29 @@ PG_FUNCTION_INFO_V1(cims_seal_ledger);
 Datum
 cims_seal_ledger(PG_FUNCTION_ARGS)
 {
-	CimsSealResult result;
+	cims_ledger_require_call(fcinfo);
+	cims_ledger_seal_in_call();
+	PG_RETURN_VOID();
+}
 
+/* Raise unless a procedure was called where it may commit. */
+void
+cims_ledger_require_call(FunctionCallInfo fcinfo)
+{
 	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) || castNode(CallContext, fcinfo->context)->atomic)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 				errmsg("the ledger cannot be sealed within a transaction"),
 				errdetail("Each block is sealed in a transaction of its own."),
-				errhint("CALL cims.seal_ledger() outside of a transaction block, as a statement by itself."));
+				errhint("Use CALL outside of a transaction block, as a statement by itself."));
+}
+
+/* Seal within a CALL; raise where the witness file refuses. */
+void
+cims_ledger_seal_in_call(void)
+{
+	CimsSealResult result;
+
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	cims_ledger_seal(true, true, &result);
@@ -78,7 +94,6 @@ cims_seal_ledger(PG_FUNCTION_ARGS)
 				errmsg("the ledger does not agree with its witness file"),
 				errdetail("A checkpoint was signed that this database does not know: it is an older copy, or another one. The ledger goes on in a new incarnation that names that checkpoint."),
 				errhint("See cims.ledger_incarnation, and find out what was put back or promoted."));
-	PG_RETURN_VOID();
 }
 
 /* Seal what is to be sealed. */
@@ -108,7 +123,7 @@ cims_ledger_seal(bool in_call, bool wait, CimsSealResult *result)
 			write_witness(&sealer);
 			if (!sealer.done)
 				seal_block(&sealer);
-			else
+			else if (!begin_under_new_key(&sealer))
 				break;
 		}
 		PopActiveSnapshot();
@@ -213,6 +228,18 @@ begin_incarnation(Sealer *sealer)
 	sealer->result->blocks++;
 	sealer->result->events++;
 	sealer->result->refused |= refused;
+	return true;
+}
+
+/* Where a newer key is there, and all is sealed under the old one, begin an incarnation under it; true where that was done. */
+static bool
+begin_under_new_key(Sealer *sealer)
+{
+	if (sealer->last == NULL || cims_ledger_key_newest() <= sealer->incarnation->key_id)
+		return false;
+	cims_ledger_begin("key", sealer->incarnation, sealer->last, NULL);
+	sealer->result->blocks++;
+	sealer->result->events++;
 	return true;
 }
 

@@ -204,6 +204,26 @@ SELECT id, master_key_id FROM cims.ledger_key;
 SELECT cims.record_event('M', 0, '{"test": "rotated"}') > 0 AS recorded;
 CALL cims.seal_ledger();
 SELECT cims.verifier_key() = :'before' AS same_key, unsealed_events FROM cims.ledger_status;
+-- a new key: the old tree names it, a new one is signed by it
+BEGIN;
+CALL cims.rotate_ledger_key();
+ROLLBACK;
+SET client_min_messages = error;
+CALL cims.rotate_ledger_key('a "test" of it');
+RESET client_min_messages;
+SELECT i.id, i.key_id, i.reason, i.former_size = b.size AND i.former_root = b.root AS goes_on FROM cims.ledger_incarnation i
+	LEFT JOIN cims.block b ON b.incarnation = i.id - 1 AND b.size = i.former_size ORDER BY i.id;
+SELECT decode(regexp_replace(cims.verifier_key(), '^[^+]*\+[0-9a-f]{8}\+', ''), 'base64') = '\x01' || public_key AS new_key
+FROM cims.ledger_key WHERE id = 2;
+SELECT l.incarnation, convert_from(substr(payload, position('{"event"'::bytea IN payload)), 'UTF8')::jsonb - 'public_key' AS detail,
+	decode(convert_from(substr(payload, position('{"event"'::bytea IN payload)), 'UTF8')::jsonb ->> 'public_key', 'base64') = k.public_key AS names_it
+FROM cims.event e JOIN leaf l USING (xid, seq), cims.ledger_key k WHERE k.id = 2 AND position('{"event": "ledger key"'::bytea IN payload) > 0;
+SELECT count(*) FILTER (WHERE NOT (size AND root AND note)) AS wrong FROM block_check;
+-- the master key takes both along
+SELECT cims.rotate_master_key(3);
+SELECT id, master_key_id FROM cims.ledger_key ORDER BY id;
+SELECT cims.record_event('M', 0, '{"test": "rotated again"}') > 0 AS recorded;
+CALL cims.seal_ledger();
 -- a locked keyring signs nothing, loses nothing, and goes on
 SELECT cims.lock();
 SELECT cims.record_event('M', 0, '{"test": "locked"}') > 0 AS recorded;
@@ -223,13 +243,13 @@ RESET client_min_messages;
 SELECT i.id, i.reason, i.former_origin = f.origin AS former, i.former_size = b.size AND i.former_root = b.root AS as_it_ended, i.database <> f.database AS elsewhere,
 	i.origin <> f.origin AS another
 FROM cims.ledger_incarnation i, cims.ledger_incarnation f, cims.block b
-WHERE i.id = 2 AND f.id = 1 AND b.number = (SELECT max(number) FROM cims.block WHERE incarnation = 1);
-SELECT number - first AS number, incarnation, own_xid IS NOT NULL AS begins, first_leaf, size FROM cims.block, (SELECT max(number) FROM cims.block WHERE incarnation = 1) f (first)
-WHERE incarnation = 2 ORDER BY number;
+WHERE i.id = 3 AND f.id = 2 AND b.number = (SELECT max(number) FROM cims.block WHERE incarnation = 2);
+SELECT number - first AS number, incarnation, own_xid IS NOT NULL AS begins, first_leaf, size FROM cims.block, (SELECT max(number) FROM cims.block WHERE incarnation = 2) f (first)
+WHERE incarnation = 3 ORDER BY number;
 SELECT count(*) FILTER (WHERE NOT (size AND root AND note)) AS wrong FROM block_check;
 -- its first leaf says so
 SELECT convert_from(substr(payload, position('{"event"'::bytea IN payload)), 'UTF8')::jsonb - ARRAY['origin', 'system_identifier', 'database', 'timeline'] #- '{former,origin}' #- '{former,root}' #- '{former,size}' AS first_leaf
-FROM cims.event e JOIN leaf l USING (seq) WHERE l.incarnation = 2 AND l.index = 0;
+FROM cims.event e JOIN leaf l USING (seq) WHERE l.incarnation = 3 AND l.index = 0;
 -- leaves of the former tree are proven by its last checkpoint
 SELECT split_part(split_part(cims.inclusion_proof(xid, seq), E'\n\n', 2), E'\n', 1) = (SELECT origin FROM cims.ledger_incarnation WHERE id = l.incarnation) AS by_its_own_tree, count(*) > 0 AS some
 FROM leaf l GROUP BY 1;

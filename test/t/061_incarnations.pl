@@ -195,8 +195,34 @@ $lagging_standby->stop;
 	$promoted->stop;
 }
 
-# settings that would not help are refused
+# the old primary that comes back beside the promoted one is told, too
 $node->start;
+record($node, 1);
+like(seal($node), qr/the ledger does not agree with its witness file/, 'the old primary is refused beside the promoted one');
+is(last_incarnation($node, 'reason, witness_origin = former_origin'), 'witness|f', 'and names its tree');
+
+# transaction ids beyond 32 bits are compared as they are; ids that went back are told
+$node->stop('fast', fail_ok => 1);
+command_ok([ 'pg_resetwal', '-e', '7', $node->data_dir ], 'the epoch of transaction ids is set forward');
+$node->start;
+record($node, 20);
+is(seal($node), '', 'sealing goes on');
+cmp_ok($node->safe_psql('postgres', 'SELECT pg_snapshot_xmax(snapshot) FROM cims.block ORDER BY number DESC LIMIT 1'), '>', 7 * 2**32, 'beyond it');
+record($node, 20);
+is(seal($node), '', 'and on');
+is_deeply([ ledger_problems($node, 'postgres') ], [], 'every event is in one of the trees, once');
+$node->stop;
+command_ok([ 'pg_resetwal', '-e', '0', $node->data_dir ], 'the epoch is set back');
+$node->start;
+record($node, 1);
+like(seal($node), qr/transaction ids of this cluster have gone back/, 'what could not be told from sealed events is not sealed');
+$node->stop;
+command_ok([ 'pg_resetwal', '-e', '8', $node->data_dir ], 'the epoch is set beyond what was');
+$node->start;
+record($node, 1);
+is(seal($node), '', 'as the hint says, sealing goes on then');
+
+# settings that would not help are refused
 for my $path ('witness', $node->data_dir . '/%d.note', "$witnesses/note")
 {
 	my ($result, $out, $err) = $node->psql('postgres', "ALTER SYSTEM SET cims.ledger_witness_file = '$path'");
