@@ -1,7 +1,7 @@
 -- The audit record: what happened to audited tables
 
-CREATE SEQUENCE cims.event_seq AS bigint CACHE 1;
-COMMENT ON SEQUENCE cims.event_seq IS 'numbers of events: those of one row ascend in the order of its changes';
+CREATE SEQUENCE cims.event_seq AS bigint INCREMENT 1024 CACHE 1;
+COMMENT ON SEQUENCE cims.event_seq IS 'first numbers of blocks of 1024, from which events get theirs: those of one row ascend in the order of its changes';
 
 CREATE TABLE cims.event (
 	xid xid8 NOT NULL,

@@ -25,7 +25,6 @@
  */
 #include "postgres.h"
 
-#include "commands/sequence.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
@@ -234,16 +233,14 @@ is_full(void)
 static void
 number_events(void)
 {
-	Oid sequence = cims_audit_oids()->event_seq;
-
 	for (int i = n_numbered + 1; i < n_events; i++)
 		if (events[i].command < events[i - 1].command)
 		{
 			qsort(events + n_numbered, n_events - n_numbered, sizeof(CimsPendingEvent), compare_commands);
 			break;
 		}
-	for (; n_numbered < n_events; n_numbered++)
-		events[n_numbered].seq = nextval_internal(sequence, false);
+	cims_audit_number(events + n_numbered, n_events - n_numbered);
+	n_numbered = n_events;
 }
 
 /* Compare two events by command, else by when they were recorded. */

@@ -16,6 +16,7 @@
 #include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/bytea.h"
+#include "utils/datetime.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
 
@@ -54,6 +55,7 @@ static bool same_value(const CimsAuditColumn *column, Datum a, Datum b);
 static void append_value(CimsAuditColumn *column, Datum value, bool isnull, StringInfo out);
 static void append_function(CimsAuditColumn *column, Datum value, StringInfo out);
 static void append_text(const CimsAuditColumn *column, const char *text, int len, StringInfo out);
+static void append_timestamp(const CimsAuditColumn *column, TimestampTz value, StringInfo out);
 static void append_number(const CimsAuditColumn *column, Datum value, StringInfo out);
 static void append_item(AttrNumber attnum, CimsImageKind kind, const void *bytes, size_t len, StringInfo out);
 static void append_image_field(StringInfo out, CimsField field, bool present, StringInfo image);
@@ -302,6 +304,9 @@ append_value(CimsAuditColumn *column, Datum value, bool isnull, StringInfo out)
 		case CIMS_OUTPUT_FUNCTION:
 			append_function(column, value, out);
 			break;
+		case CIMS_OUTPUT_TIMESTAMPTZ:
+			append_timestamp(column, DatumGetTimestampTz(value), out);
+			break;
 		default:
 			append_number(column, value, out);
 			break;
@@ -342,6 +347,28 @@ append_text(const CimsAuditColumn *column, const char *text, int len, StringInfo
 		append_item(column->attnum, CIMS_IMAGE_TEXT, converted, converted_len, out);
 	if (converted != text)
 		pfree(converted);
+}
+
+/* Append a time as ISO 8601 has it, in UTC; as timestamptz_out gives it under pinned settings. */
+static void
+append_timestamp(const CimsAuditColumn *column, TimestampTz value, StringInfo out)
+{
+	struct pg_tm tm;
+	fsec_t fraction;
+	char text[MAXDATELEN + 1];
+
+	if (TIMESTAMP_NOT_FINITE(value))
+		EncodeSpecialTimestamp(value, text);
+	else if (timestamp2tm(value, NULL, &tm, &fraction, NULL, NULL) == 0)
+	{
+		tm.tm_isdst = 0; /* else the offset is left out */
+		EncodeDateTime(&tm, fraction, true, 0, NULL, USE_ISO_DATES, text);
+	}
+	else
+		ereport(ERROR,
+				errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				errmsg("timestamp out of range"));
+	append_text(column, text, strlen(text), out);
 }
 
 /* Append a number. */

@@ -52,6 +52,11 @@ extern void cims_audit_append_field(StringInfo out, CimsField field, CimsBytes v
 extern CommandId cims_audit_statement_command(void);
 extern void cims_audit_buffer_init(void);
 
+/* number.c: gives numbers to events that have none; the sequence gives the first of so many */
+#define CIMS_EVENT_BLOCK 1024 /* the increment of cims.event_seq */
+extern void cims_audit_number(CimsPendingEvent *events, int n);
+extern void cims_audit_number_init(void);
+
 /* write.c: writes events into the partition that takes them now; all have their seq */
 extern void cims_audit_write(CimsPendingEvent *const *events, int n, char *payloads);
 
@@ -68,7 +73,8 @@ typedef enum CimsAuditOutput
 	CIMS_OUTPUT_INT2,
 	CIMS_OUTPUT_INT4,
 	CIMS_OUTPUT_INT8,
-	CIMS_OUTPUT_OID /* a number, also of the reg* types, whose names change */
+	CIMS_OUTPUT_OID, /* a number, also of the reg* types, whose names change */
+	CIMS_OUTPUT_TIMESTAMPTZ
 } CimsAuditOutput;
 
 /* How a column stands in images. */

@@ -16,6 +16,7 @@ cims_audit_init(void)
 	/* events carry the fingerprint of the statement */
 	EnableQueryId();
 	cims_audit_oids_init();
+	cims_audit_number_init();
 	cims_audit_session_init();
 	cims_audit_table_init();
 	cims_audit_describe_init();

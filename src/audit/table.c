@@ -364,7 +364,7 @@ load_column(CimsAuditTable *table, CimsAuditColumn *column, Form_pg_attribute at
 
 		getTypeOutputInfo(attribute->atttypid, &function, &varlena);
 		fmgr_info_cxt(function, &column->function, table->context);
-		table->pinned = true;
+		table->pinned |= type != NUMERICOID && type != BOOLOID && type != UUIDOID && type != NAMEOID;
 	}
 }
 
@@ -384,6 +384,8 @@ output_of_type(Oid type)
 			return CIMS_OUTPUT_INT4;
 		case INT8OID:
 			return CIMS_OUTPUT_INT8;
+		case TIMESTAMPTZOID:
+			return CIMS_OUTPUT_TIMESTAMPTZ;
 		case OIDOID:
 		case REGPROCOID:
 		case REGPROCEDUREOID:

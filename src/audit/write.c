@@ -10,14 +10,17 @@
  */
 #include "postgres.h"
 
+#include "access/brin_revmap.h"
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/pg_am.h"
 #include "executor/tuptable.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
+#include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/partcache.h"
 #include "utils/rel.h"
@@ -51,7 +54,17 @@ typedef struct Target
 	Relation partition;
 	List *indexes; /* Relation */
 	List *infos;   /* IndexInfo */
+	Datum *values; /* room to make a row */
+	bool *nulls;
 } Target;
+
+/* A range of pages, as a BRIN index knows it. */
+typedef struct Range
+{
+	BlockNumber pages;  /* in each range; 0: not known yet */
+	BlockNumber number; /* of this one */
+	bool summarized;
+} Range;
 
 static MemoryContext context;  /* for one flush */
 static TupleTableSlot **slots; /* BATCH of them, of the description below */
@@ -64,6 +77,7 @@ static void write_batch(Target *target, CimsPendingEvent *const *events, int n, 
 static HeapTuple form_tuple(const Target *target, const CimsPendingEvent *event, struct varlena *payload);
 static void insert_tuples(Target *target, HeapTuple *tuples, int n);
 static void insert_index_entries(Target *target, HeapTuple *tuples, int n);
+static bool needs_no_entry(Relation index, ItemPointer row, Range *range);
 static void make_slots(TupleDesc desc);
 
 /* Write events, all of the current subtransaction. */
@@ -95,6 +109,7 @@ static void
 open_target(Target *target)
 {
 	ListCell *cell;
+	int natts;
 
 	target->parent = table_open(cims_audit_oids()->event, RowExclusiveLock);
 	for (;;)
@@ -108,6 +123,11 @@ open_target(Target *target)
 			relation_close(target->partition, RowExclusiveLock);
 	}
 
+	natts = RelationGetNumberOfAttributes(target->partition);
+	target->values = palloc0(natts * sizeof(Datum));
+	target->nulls = palloc(natts * sizeof(bool));
+	for (int i = 0; i < natts; i++)
+		target->nulls[i] = i >= EVENT_COLUMNS;
 	target->indexes = NIL;
 	target->infos = NIL;
 	foreach (cell, RelationGetIndexList(target->partition))
@@ -177,42 +197,37 @@ write_batch(Target *target, CimsPendingEvent *const *events, int n, char *payloa
 static HeapTuple
 form_tuple(const Target *target, const CimsPendingEvent *event, struct varlena *payload)
 {
-	int natts = RelationGetNumberOfAttributes(target->partition);
-	Datum *values = palloc0(natts * sizeof(Datum));
-	bool *nulls = palloc(natts * sizeof(bool));
+	Datum *values = target->values;
 	CimsBytes bytes = {(unsigned char *) VARDATA(payload), VARSIZE(payload) - VARHDRSZ};
 	unsigned char salt[CIMS_SALT_LEN];
-	bytea *entry_bytes = palloc(VARHDRSZ + CIMS_ENTRY_LEN);
+	union
+	{
+		struct varlena header; /* for its alignment */
+		char bytes[VARHDRSZ + CIMS_ENTRY_LEN];
+	} entry_bytes;
 	CimsEntry entry = {
 		.operation = (CimsOperation) event->operation,
 		.descriptor = event->descriptor,
 		.xid = U64FromFullTransactionId(target->xid),
 		.seq = event->seq,
 		.at = target->at + EPOCH_DIFFERENCE};
-	HeapTuple tuple;
 
 	cims_crypto_check(cims_crypto_random(salt, sizeof(salt)), "draw the salt of an audit event");
 	cims_payload_begin(salt, (unsigned char *) VARDATA(payload));
 	cims_crypto_check(cims_payload_digest(bytes, entry.digest), "hash an audit event");
-	SET_VARSIZE(entry_bytes, VARHDRSZ + CIMS_ENTRY_LEN);
-	if (!cims_entry_write(&entry, (unsigned char *) VARDATA(entry_bytes)))
+	SET_VARSIZE(entry_bytes.bytes, VARHDRSZ + CIMS_ENTRY_LEN);
+	if (!cims_entry_write(&entry, (unsigned char *) VARDATA(entry_bytes.bytes)))
 		elog(ERROR, "audit event has a field out of range");
 
-	memset(nulls, true, natts * sizeof(bool));
-	memset(nulls, false, EVENT_COLUMNS * sizeof(bool));
-	nulls[EVENT_ROW_HASH] = !event->has_hash;
+	target->nulls[EVENT_ROW_HASH] = !event->has_hash;
 	values[EVENT_XID] = FullTransactionIdGetDatum(target->xid);
 	values[EVENT_SEQ] = Int64GetDatum(event->seq);
 	values[EVENT_AT] = TimestampTzGetDatum(target->at);
 	values[EVENT_RELATION] = ObjectIdGetDatum(event->relation);
 	values[EVENT_ROW_HASH] = Int64GetDatum(event->row_hash);
-	values[EVENT_ENTRY] = PointerGetDatum(entry_bytes);
+	values[EVENT_ENTRY] = PointerGetDatum(entry_bytes.bytes);
 	values[EVENT_PAYLOAD] = PointerGetDatum(payload);
-	tuple = heap_form_tuple(RelationGetDescr(target->partition), values, nulls);
-	pfree(entry_bytes);
-	pfree(values);
-	pfree(nulls);
-	return tuple;
+	return heap_form_tuple(RelationGetDescr(target->partition), values, target->nulls);
 }
 
 /* Insert rows into the partition. */
@@ -252,6 +267,8 @@ insert_index_entries(Target *target, HeapTuple *tuples, int n)
 	{
 		Relation index = lfirst(index_cell);
 		IndexInfo *info = lfirst(info_cell);
+		bool brin = index->rd_rel->relam == BRIN_AM_OID;
+		Range range = {0};
 
 		if (!info->ii_ReadyForInserts)
 			continue;
@@ -262,11 +279,44 @@ insert_index_entries(Target *target, HeapTuple *tuples, int n)
 			Datum values[INDEX_MAX_KEYS];
 			bool nulls[INDEX_MAX_KEYS];
 
+			if (brin && needs_no_entry(index, &tuples[i]->t_self, &range))
+				continue;
 			for (int j = 0; j < info->ii_NumIndexAttrs; j++)
 				values[j] = heap_getattr(tuples[i], info->ii_IndexAttrNumbers[j], desc, &nulls[j]);
 			index_insert(index, values, nulls, &tuples[i]->t_self, target->partition, UNIQUE_CHECK_NO, false, info);
 		}
 	}
+}
+
+/*
+ * Tell whether a row needs no entry in a BRIN index, as the pages around it are
+ * not summarized.  Whoever summarizes them later reads the rows, which are in
+ * the table before this is asked: so it is asked once for all rows of a range
+ * of pages.  By the first row of a range the index asks for the range before it
+ * to be summarized.
+ */
+static bool
+needs_no_entry(Relation index, ItemPointer row, Range *range)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(row);
+
+	if (range->pages == 0 || block / range->pages != range->number)
+	{
+		BrinRevmap *map = CIMS_BRIN_REVMAP_INITIALIZE(index, &range->pages);
+		Buffer buffer = InvalidBuffer;
+		OffsetNumber offset;
+		BrinTuple *summary = CIMS_BRIN_SUMMARY(map, block, &buffer, &offset);
+
+		range->number = block / range->pages;
+		range->summarized = summary != NULL;
+		if (range->summarized)
+			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		if (BufferIsValid(buffer))
+			ReleaseBuffer(buffer);
+		brinRevmapTerminate(map);
+	}
+	return !range->summarized &&
+		   !(ItemPointerGetOffsetNumber(row) == FirstOffsetNumber && block % range->pages == 0);
 }
 
 /* Make the slots that many rows are inserted from, once and again where the table has changed. */

@@ -150,7 +150,7 @@ ROLLBACK TO s;
 COMMIT;
 SELECT count(*) - :before AS events FROM cims.event;
 
--- numbers set back by a superuser: the ledger says so
+-- numbers set back by a superuser: those that are handed out go on ascending while the server runs
 CREATE TABLE other (id int PRIMARY KEY);
 SELECT cims.audit('other');
 INSERT INTO other VALUES (1), (2);
@@ -159,7 +159,8 @@ SELECT bool_and(ok) FROM cims.verify_ledger(cims.checkpoint());
 SELECT setval('cims.event_seq', (SELECT max(seq) FROM cims.event WHERE relation = 'other'::regclass) - 1) > 0 AS set_back;
 DELETE FROM other WHERE id = 1;
 CALL cims.seal_ledger();
-SELECT check_name, detail ~ 'bears the number of another one' AS said FROM cims.verify_ledger(cims.checkpoint()) WHERE NOT ok;
+SELECT bool_and(ok) FROM cims.verify_ledger(cims.checkpoint());
+SELECT seq = max(seq) OVER () AS last FROM cims.event WHERE relation = 'other'::regclass AND chr(get_byte(entry, 1)) = 'D';
 
 -- triggers of the record made by the owner of a table
 SET ROLE record_owner;

@@ -65,7 +65,7 @@ SELECT concat_ws(' ', d->>'command', d->>'operation', d->>'role', d->>'setting',
 FROM cims.event e, detail(e.payload) d
 WHERE e.seq > $last{$database} AND chr(get_byte(e.entry, 1)) IN ('G', 'M') AND d->>'event' IS DISTINCT FROM 'watch begun' ORDER BY e.seq
 SQL
-	$last{$database} = $node->safe_psql($database, 'SELECT last_value FROM cims.event_seq');
+	$last{$database} = $node->safe_psql($database, 'SELECT coalesce(max(seq), 0) FROM cims.event');
 	return $found;
 }
 
