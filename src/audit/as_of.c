@@ -11,6 +11,7 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -24,7 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/typcache.h"
+#include "utils/syscache.h"
 
 #include "audit/identity.h"
 #include "audit/internal.h"
@@ -59,11 +60,13 @@ typedef struct Past
 	Point point;
 	int n_tables;
 	PastTable *tables;
+	Oid *relations; /* of the tables, ascending */
 	Snapshot snapshot;
 	CimsDescriptorCache *descriptors;
 	CimsReader *reader;
 	CimsEventSort *sort;
 	CimsRowTarget *target; /* NULL: rows as JSON */
+	Oid owner;             /* of the table */
 	MemoryContext context; /* for as long as it takes */
 	MemoryContext scratch; /* reset after each event */
 	Tuplestorestate *results;
@@ -95,10 +98,9 @@ had_happened(const Point *point, const CimsEvent *event)
 static PastTable *
 find_table(Past *past, Oid relation)
 {
-	for (int i = 0; i < past->n_tables; i++)
-		if (past->tables[i].relation == relation)
-			return &past->tables[i];
-	return NULL;
+	int at = cims_history_index(past->relations, past->n_tables, relation);
+
+	return at < 0 ? NULL : &past->tables[at];
 }
 
 /* Takes in which descriptor held at the point. */
@@ -194,13 +196,20 @@ emit_row(Past *past, const PastTable *table, const CimsRowState *state)
 {
 	Datum *values = palloc0(sizeof(Datum) * past->desc->natts);
 	bool *nulls = palloc0(sizeof(bool) * past->desc->natts);
+	Oid user;
+	int context;
 
+	/* checks of domains are not the caller's to run */
+	GetUserIdAndSecContext(&user, &context);
+	if (past->target != NULL && past->target->runs_checks)
+		SetUserIdAndSecContext(past->owner, context | SECURITY_RESTRICTED_OPERATION);
 	if (past->target == NULL)
 		values[0] = DirectFunctionCall1(jsonb_in, CStringGetDatum(cims_row_json(state, past->reader, table->descriptor)));
 	else
 		for (int i = 0; i < past->desc->natts; i++)
 			nulls[i] = TupleDescAttr(past->desc, i)->attisdropped ||
 					   cims_row_value(past->target, i, state, table->descriptor, &values[i]) != CIMS_VALUE_THERE;
+	SetUserIdAndSecContext(user, context);
 	tuplestore_putvalues(past->results, past->desc, values, nulls);
 }
 
@@ -364,6 +373,20 @@ read_point(FunctionCallInfo fcinfo, Point *point)
 	}
 }
 
+/* Finds the owner of a table. */
+static Oid
+owner_of(Oid relation)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
 /* Builds the rows of a table again. */
 static void
 read_past(FunctionCallInfo fcinfo, Oid relation, bool records)
@@ -372,7 +395,6 @@ read_past(FunctionCallInfo fcinfo, Oid relation, bool records)
 	Past past = {0};
 	CimsEventFilter filter = {0};
 	List *tables, *now;
-	Oid *relations;
 	int nesting;
 
 	cims_audit_require();
@@ -388,6 +410,7 @@ read_past(FunctionCallInfo fcinfo, Oid relation, bool records)
 	nesting = NewGUCNestLevel();
 	(void) set_config_option("cims.input", "sealed", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	LockRelationOid(relation, AccessShareLock);
+	past.owner = owner_of(relation);
 	past.snapshot = cims_history_snapshot();
 	past.descriptors = cims_descriptor_cache(CurrentMemoryContext, past.snapshot);
 	past.reader = cims_reader_begin(CurrentMemoryContext);
@@ -397,12 +420,13 @@ read_past(FunctionCallInfo fcinfo, Oid relation, bool records)
 	now = cims_history_tables(relation);
 	tables = cims_history_all_tables(past.descriptors, relation);
 	past.tables = palloc0(sizeof(PastTable) * Max(list_length(tables), 1));
-	relations = palloc(sizeof(Oid) * Max(list_length(tables), 1));
+	list_sort(tables, list_oid_cmp);
+	past.relations = palloc(sizeof(Oid) * Max(list_length(tables), 1));
 	for (; past.n_tables < list_length(tables); past.n_tables++)
-		past.tables[past.n_tables].relation = relations[past.n_tables] = list_nth_oid(tables, past.n_tables);
+		past.tables[past.n_tables].relation = past.relations[past.n_tables] = list_nth_oid(tables, past.n_tables);
 
 	filter.snapshot = past.snapshot;
-	filter.relations = relations;
+	filter.relations = past.relations;
 	filter.n_relations = past.n_tables;
 	cims_event_scan(&filter, take_frame, &past);
 	settle_tables(&past, relation, now);

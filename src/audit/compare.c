@@ -95,8 +95,8 @@ compare_plain_with_sealed(CimsBytes plain, CimsBytes bytes)
  * Tells whether input of a type runs nothing but code of the server and of
  * superusers: domains run checks that anyone may write.
  */
-static bool
-input_is_harmless(Oid type)
+bool
+cims_input_is_harmless(Oid type)
 {
 	TupleDesc desc;
 	bool harmless = true;
@@ -108,15 +108,15 @@ input_is_harmless(Oid type)
 			return false;
 		case TYPTYPE_RANGE:
 		case TYPTYPE_MULTIRANGE:
-			return input_is_harmless(get_typtype(type) == TYPTYPE_RANGE ? get_range_subtype(type) : get_range_subtype(get_multirange_range(type)));
+			return cims_input_is_harmless(get_typtype(type) == TYPTYPE_RANGE ? get_range_subtype(type) : get_range_subtype(get_multirange_range(type)));
 		case TYPTYPE_COMPOSITE:
 			desc = lookup_rowtype_tupdesc_copy(type, -1);
 			for (int i = 0; i < desc->natts && harmless; i++)
-				harmless = TupleDescAttr(desc, i)->attisdropped || input_is_harmless(TupleDescAttr(desc, i)->atttypid);
+				harmless = TupleDescAttr(desc, i)->attisdropped || cims_input_is_harmless(TupleDescAttr(desc, i)->atttypid);
 			return harmless;
 	}
 	element = get_element_type(type);
-	return !OidIsValid(element) || input_is_harmless(element);
+	return !OidIsValid(element) || cims_input_is_harmless(element);
 }
 
 /* Prints a recorded text as its type prints it now; NULL where the type does not take it any more. */
@@ -212,7 +212,7 @@ compare_texts(Oid type, CimsBytes recorded, CimsBytes found)
 
 	if (cims_type_of_array_oid(type) != 0)
 		return compare_sealed_arrays(recorded, found);
-	if (!input_is_harmless(type))
+	if (!cims_input_is_harmless(type))
 		return CIMS_COMPARE_OTHER;
 	a = print_again(type, recorded);
 	b = a != NULL ? print_again(type, found) : NULL;

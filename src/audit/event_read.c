@@ -67,18 +67,6 @@ cims_event_parse(CimsEvent *event, bytea *entry, bytea *payload)
 		damaged_event_error(event->seq);
 }
 
-/* Tells whether a relation is among those that are wanted. */
-static bool
-wants_relation(const CimsEventFilter *filter, Oid relation)
-{
-	if (filter->relations == NULL)
-		return true;
-	for (int i = 0; i < filter->n_relations; i++)
-		if (filter->relations[i] == relation)
-			return true;
-	return false;
-}
-
 /* Hands one row over, if it is wanted; false ends the scan. */
 static bool
 visit_row(const CimsEventFilter *filter, TupleTableSlot *slot, CimsEventFunction each, void *arg)
@@ -91,7 +79,7 @@ visit_row(const CimsEventFilter *filter, TupleTableSlot *slot, CimsEventFunction
 	if (filter->seq != 0 && event.seq != filter->seq)
 		return true;
 	event.relation = DatumGetObjectId(slot_getattr(slot, EVENT_RELATION, &null));
-	if (!wants_relation(filter, event.relation))
+	if (filter->relations != NULL && cims_history_index(filter->relations, filter->n_relations, event.relation) < 0)
 		return true;
 	event.row_hash = DatumGetInt64(slot_getattr(slot, EVENT_ROW_HASH, &null));
 	event.has_hash = !null;

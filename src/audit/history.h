@@ -41,7 +41,7 @@ typedef struct CimsEvent
 typedef struct CimsEventFilter
 {
 	Snapshot snapshot;
-	const Oid *relations; /* NULL: of all and of none */
+	const Oid *relations; /* in ascending order; NULL: of all and of none */
 	int n_relations;
 	bool by_hash; /* of rows with this hash alone, by index */
 	int64 row_hash;
@@ -179,6 +179,7 @@ extern void cims_event_sort_end(CimsEventSort *sort);
 /* tables.c */
 extern Snapshot cims_history_snapshot(void);                                          /* registered; sees what this transaction has recorded */
 extern List *cims_history_tables(Oid relation);                                       /* that hold rows of it */
+extern int cims_history_index(const Oid *relations, int n, Oid relation);             /* in ascending order; -1 */
 extern List *cims_history_all_tables(CimsDescriptorCache *descriptors, Oid relation); /* or once did */
 extern void cims_history_require_table(Oid relation);
 

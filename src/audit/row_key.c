@@ -92,10 +92,12 @@ static void
 set_text(GivenKey *given, AttrNumber attnum, char *text)
 {
 	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(given->rel), attnum - 1);
+	int32 typmod = attribute->atttypmod;
 	Oid input, io_param;
 
-	getTypeInputInfo(attribute->atttypid, &input, &io_param);
-	given->values[attnum - 1] = OidInputFunctionCall(input, text, io_param, attribute->atttypmod);
+	/* of a domain the type under it: its checks are code that the caller need not run */
+	getTypeInputInfo(getBaseTypeAndTypmod(attribute->atttypid, &typmod), &input, &io_param);
+	given->values[attnum - 1] = OidInputFunctionCall(input, text, io_param, typmod);
 	given->nulls[attnum - 1] = false;
 }
 

@@ -21,14 +21,19 @@ cims_row_target(TupleDesc desc)
 	target->desc = desc;
 	target->input = palloc0(sizeof(FmgrInfo) * Max(desc->natts, 1));
 	target->io_param = palloc0(sizeof(Oid) * Max(desc->natts, 1));
+	target->typmod = palloc0(sizeof(int32) * Max(desc->natts, 1));
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-		Oid function;
+		Oid function, base;
 
 		if (attribute->attisdropped)
 			continue;
-		getTypeInputInfo(attribute->atttypid, &function, &target->io_param[i]);
+		/* what was recorded had passed the checks of its domain */
+		target->typmod[i] = attribute->atttypmod;
+		base = getBaseTypeAndTypmod(attribute->atttypid, &target->typmod[i]);
+		target->runs_checks |= !cims_input_is_harmless(base);
+		getTypeInputInfo(base, &function, &target->io_param[i]);
 		fmgr_info(function, &target->input[i]);
 	}
 	return target;
@@ -55,9 +60,7 @@ cims_row_source(const CimsRowTarget *target, int column, const CimsDescriptor *d
 static Datum
 read_text(const CimsRowTarget *target, int column, char *text)
 {
-	Form_pg_attribute attribute = TupleDescAttr(target->desc, column);
-
-	return InputFunctionCall(&target->input[column], text, target->io_param[column], attribute->atttypmod);
+	return InputFunctionCall(&target->input[column], text, target->io_param[column], target->typmod[column]);
 }
 
 /* Gives the value of a column of today. */

@@ -14,8 +14,10 @@
 typedef struct CimsRowTarget
 {
 	TupleDesc desc;
-	FmgrInfo *input; /* by column, of its type */
+	FmgrInfo *input; /* by column, of its type, that of a domain under it */
 	Oid *io_param;
+	int32 *typmod;
+	bool runs_checks; /* input runs checks of domains, which are code of whoever made them */
 } CimsRowTarget;
 
 extern CimsRowTarget *cims_row_target(TupleDesc desc); /* in the current memory context */

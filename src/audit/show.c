@@ -91,7 +91,11 @@ append_sealed(StringInfo out, CimsBytes bytes)
 
 	SET_VARSIZE(value, VARHDRSZ + bytes.len);
 	memcpy(VARDATA(value), bytes.data, bytes.len);
-	cims_value_parse(value, &sealed);
+	if (!cims_sealed_parse((CimsBytes){(unsigned char *) VARDATA(value), bytes.len}, &sealed))
+	{
+		appendStringInfoString(out, "\"(damaged)\"");
+		return;
+	}
 	level = cims_display_level(sealed.class_id);
 	if (level == CIMS_LEVEL_NONE || cims_data_key_find(sealed.class_id, sealed.key_version, &key) != CIMS_KEYS_OK ||
 		!cims_value_open(&sealed, key, &plain))

@@ -44,6 +44,27 @@ cims_history_tables(Oid relation)
 	return tables;
 }
 
+/* Finds a table among others in ascending order; -1 where it is not there. */
+int
+cims_history_index(const Oid *relations, int n, Oid relation)
+{
+	int low = 0;
+	int high = n - 1;
+
+	while (low <= high)
+	{
+		int middle = (low + high) / 2;
+
+		if (relations[middle] == relation)
+			return middle;
+		if (relations[middle] < relation)
+			low = middle + 1;
+		else
+			high = middle - 1;
+	}
+	return -1;
+}
+
 /* Lists the ordinary tables that hold rows of a table, or once did: former partitions too. */
 List *
 cims_history_all_tables(CimsDescriptorCache *descriptors, Oid relation)

@@ -29,6 +29,7 @@ typedef struct CimsVerification
 {
 	int n_tables;
 	CimsVerifiedTable *tables;
+	Oid *relations; /* of the tables, ascending */
 	Snapshot snapshot;
 	CimsDescriptorCache *descriptors;
 	CimsReader *reader;

@@ -71,22 +71,12 @@ open_table(CimsVerification *verification, CimsVerifiedTable *table, Oid relatio
 			table->identity.types[i] = getBaseType(TupleDescAttr(desc, i)->atttypid);
 }
 
-/* Finds a table that is compared. */
-static int
-find_table(const CimsVerification *verification, Oid relation)
-{
-	for (int i = 0; i < verification->n_tables; i++)
-		if (verification->tables[i].relation == relation)
-			return i;
-	return -1;
-}
-
 /* Takes in an event. */
 static bool
 put_event(const CimsEvent *event, void *arg)
 {
 	CimsVerification *verification = (CimsVerification *) arg;
-	int part = find_table(verification, event->relation);
+	int part = cims_history_index(verification->relations, verification->n_tables, event->relation);
 	CimsVerifiedTable *table = &verification->tables[part];
 
 	switch (event->entry.operation)
@@ -178,7 +168,6 @@ cims_verify_table(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	CimsVerification verification = {0};
 	List *tables;
-	Oid *relations;
 
 	cims_audit_require();
 	cims_history_require_table(relation);
@@ -196,15 +185,16 @@ cims_verify_table(PG_FUNCTION_ARGS)
 	verification.scratch = AllocSetContextCreate(CurrentMemoryContext, "cims verify", ALLOCSET_DEFAULT_SIZES);
 	verification.sort = cims_event_sort_begin(maintenance_work_mem);
 	verification.tables = palloc0(sizeof(CimsVerifiedTable) * Max(list_length(tables), 1));
-	relations = palloc(sizeof(Oid) * Max(list_length(tables), 1));
+	list_sort(tables, list_oid_cmp);
+	verification.relations = palloc(sizeof(Oid) * Max(list_length(tables), 1));
 	for (int i = 0; i < list_length(tables); i++)
 	{
-		relations[i] = list_nth_oid(tables, i);
-		open_table(&verification, &verification.tables[i], relations[i]);
+		verification.relations[i] = list_nth_oid(tables, i);
+		open_table(&verification, &verification.tables[i], verification.relations[i]);
 		verification.n_tables++;
 	}
 
-	cims_event_scan(&(CimsEventFilter){.snapshot = verification.snapshot, .relations = relations, .n_relations = verification.n_tables},
+	cims_event_scan(&(CimsEventFilter){.snapshot = verification.snapshot, .relations = verification.relations, .n_relations = verification.n_tables},
 					put_event, &verification);
 	for (int i = 0; i < verification.n_tables; i++)
 	{

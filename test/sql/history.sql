@@ -219,6 +219,24 @@ UPDATE code SET code = 'b', note = 'second';
 SELECT cims.restore_row('code', 'b', :first);
 SELECT * FROM code;
 
+
+-- reading runs no code of the table's owner as the reader
+SET ROLE history_app;
+CREATE FUNCTION tell(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'checked by %', current_user; RETURN true; END $$;
+CREATE DOMAIN told AS int CHECK (tell(VALUE));
+CREATE TABLE trap (id told PRIMARY KEY, n told, many told[]);
+SET client_min_messages = error;
+INSERT INTO trap VALUES (1, 2, '{3}');
+RESET ROLE;
+SELECT cims.audit('trap');
+ALTER TABLE trap ALTER n TYPE int;
+UPDATE trap SET n = 4;
+SET client_min_messages = warning;
+SELECT operation, version FROM cims.history('trap', '1') WHERE operation = 'update';
+SELECT * FROM cims.verify_table('trap');
+SELECT cims.as_of('trap', pg_current_snapshot());
+SELECT * FROM cims.rows_as_of(NULL::trap, pg_current_snapshot());
+
 \c postgres
 DROP DATABASE cims_history;
 DROP ROLE history_app;
