@@ -215,6 +215,12 @@ $$;
 COMMENT ON FUNCTION cims.make_audit_triggers(oid, boolean) IS 'gives a table the triggers of auditing that it lacks, and takes those of the other mode off';
 REVOKE ALL ON FUNCTION cims.make_audit_triggers(oid, boolean) FROM PUBLIC;
 
+CREATE FUNCTION cims.audit_needs_baseline(relation oid) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_audit_needs_baseline';
+COMMENT ON FUNCTION cims.audit_needs_baseline(oid) IS
+	'whether the rows of an audited table are not on record yet, or cannot be told apart by what is, as its key has changed and images are of changes';
+REVOKE ALL ON FUNCTION cims.audit_needs_baseline(oid) FROM PUBLIC;
+
 CREATE FUNCTION cims.audit_sync(relation oid, rewritten boolean DEFAULT false) RETURNS void
 	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $$
@@ -224,8 +230,6 @@ DECLARE
 	by_statement boolean;
 	reason text;
 	part record;
-	new boolean;
-	known bigint;
 BEGIN
 	IF root IS NULL THEN
 		RETURN;
@@ -242,11 +246,9 @@ BEGIN
 		SELECT t.relation, t.kind FROM cims.table_tree(relation) t
 		WHERE t.kind IN ('r', 'p') AND cims.audit_root(t.relation) = root
 	LOOP
-		new := NOT EXISTS (SELECT FROM cims.descriptor d WHERE d.relation = part.relation);
 		PERFORM cims.make_audit_triggers(part.relation, by_statement);
 		CONTINUE WHEN part.kind = 'p';
-		known := (SELECT max(d.seq) FROM cims.descriptor d WHERE d.relation = part.relation);
-		IF rewritten OR known IS NULL THEN
+		IF rewritten OR cims.audit_needs_baseline(part.relation) THEN
 			PERFORM cims.record_baseline(part.relation);
 		ELSE
 			PERFORM cims.describe_table(part.relation);

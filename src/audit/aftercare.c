@@ -133,9 +133,11 @@ cims_command_look_after(const CimsCommand *command, List *relations)
 	ListCell *cell;
 	Own own;
 
-	if (relations == NIL && command->users == NIL && command->joining == NIL && command->leaving == NIL)
+	if (relations == NIL && command->users == NIL && command->joining == NIL && command->leaving == NIL && !command->keys)
 		return;
 	begin_own(&own);
+	if (command->keys && OidIsValid(command->relation) && OidIsValid(cims_audit_root(command->relation, NULL)))
+		call("SELECT cims.audit_sync($1)", command->relation);
 	/* first: what is new gets images of its rows, unless it is described */
 	foreach (cell, command->joining)
 	{

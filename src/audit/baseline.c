@@ -20,9 +20,11 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "audit/history.h"
 #include "audit/internal.h"
 
 static CimsAuditTable *refresh_table(Relation rel);
+static bool has_key(const CimsAuditTable *table, const CimsDescriptor *descriptor);
 static char *describe_begin(Relation rel, const CimsAuditTable *table, const char *event, bool rows);
 static void describe_columns(StringInfo out, Relation rel, const CimsAuditTable *table, CimsAuditMode mode, const char *name);
 static int64 record_rows(Relation rel, CimsAuditTable *table);
@@ -55,6 +57,27 @@ cims_describe_table(PG_FUNCTION_ARGS)
 	seq = table->descriptor;
 	table_close(rel, NoLock);
 	PG_RETURN_INT64(seq);
+}
+
+/*
+ * SQL: cims.audit_needs_baseline(relation oid) returns boolean: whether nothing
+ * describes an audited table, or what does has another key and the table's
+ * images are of changes, which cannot be told to a row by the new one.
+ */
+PG_FUNCTION_INFO_V1(cims_audit_needs_baseline);
+Datum
+cims_audit_needs_baseline(PG_FUNCTION_ARGS)
+{
+	Relation rel = table_open(PG_GETARG_OID(0), AccessShareLock);
+	CimsAuditTable *table = refresh_table(rel);
+	Snapshot snapshot = cims_history_snapshot();
+	List *descriptors = cims_descriptor_list(cims_descriptor_cache(CurrentMemoryContext, snapshot), table->relation);
+	bool needs = descriptors == NIL || (((CimsDescriptor *) llast(descriptors))->changes_only &&
+										!has_key(table, llast(descriptors)));
+
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
+	PG_RETURN_BOOL(needs);
 }
 
 /*
@@ -108,6 +131,22 @@ cims_audit_key_columns(PG_FUNCTION_ARGS)
 	}
 	table_close(rel, NoLock);
 	return (Datum) 0;
+}
+
+/* Tell whether the key of a table is still the one that it was described with. */
+static bool
+has_key(const CimsAuditTable *table, const CimsDescriptor *descriptor)
+{
+	int n = 0;
+
+	for (int i = 0; i < table->n_columns; i++)
+		if (table->columns[i].key)
+		{
+			if (n == descriptor->n_keys || descriptor->keys[n] != table->columns[i].attnum)
+				return false;
+			n++;
+		}
+	return n == descriptor->n_keys;
 }
 
 /* Return what is known of a table, read anew here and, once this commits, by others. */

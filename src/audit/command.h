@@ -21,6 +21,7 @@ typedef struct CimsCommand
 	bool content;       /* stored values read otherwise afterwards, and no row trigger fires */
 	bool rewrites;      /* they do where the table is written anew */
 	bool triggers;      /* switches triggers */
+	bool keys;          /* may change by which columns rows are told apart */
 	Oid relation;       /* the table that it names, 0 for none */
 	List *joining;      /* of RangeVar: tables that become children of others */
 	bool attaches;      /* ... as partitions: PostgreSQL gives them the parent's row triggers */

@@ -201,6 +201,14 @@ note_consequences(CimsCommand *command, RangeVar *table, const AlterTableCmd *ac
 #endif
 			command->rewrites = true;
 			break;
+		case AT_AddConstraint:
+		case AT_AddIndexConstraint:
+		case AT_DropConstraint:
+		case AT_ReplicaIdentity:
+		case AT_SetNotNull:
+		case AT_DropNotNull:
+			command->keys = true;
+			break;
 		case AT_EnableTrig:
 		case AT_EnableReplicaTrig:
 		case AT_EnableTrigAll:

@@ -120,7 +120,7 @@ BEGIN
 		'ALTER TABLE bag ADD COLUMN f' || step || ' int DEFAULT 1', 'ALTER TABLE bag ALTER n TYPE bigint', 'ALTER TABLE bag ALTER n TYPE int',
 		'SELECT cims.rotate_key(''phone'')',
 		'SELECT cims.audit(''plain'', images => ''changes'')', 'SELECT cims.audit(''plain'')',
-		'SELECT cims.audit(''part'', images => ''changes'')',
+		'SELECT cims.audit(''part'', images => ''changes'')', 'SELECT cims.audit(''secret'', images => ''changes'')', 'SELECT cims.audit(''secret'')',
 		'SELECT cims.audit(''plain'', omit => ARRAY[''doc''], hash => ARRAY[''name''])',
 		'SELECT cims.protect(''plain'', ''col_b'', ''name'')', 'SELECT cims.unprotect(''plain'', ''col_b'')', 'SELECT cims.protect(''bag'', ''name'', ''name'')', 'SELECT cims.audit(''bag'')',
 		'SELECT cims.audit(''child'', mode => ''statement'')', 'SELECT cims.audit(''child'', images => ''changes'')',

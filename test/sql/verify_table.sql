@@ -97,6 +97,19 @@ INSERT INTO visit VALUES ('b', '2026-01-02', NULL), ('e', NULL, NULL);
 ALTER TABLE visit ENABLE TRIGGER ALL;
 SELECT problem, recorded, found FROM cims.verify_table('visit') ORDER BY 1, 2, 3;
 
+-- another key: what was told by the former one is told anew
+CREATE TABLE swap (a int PRIMARY KEY, b int UNIQUE NOT NULL, note text);
+SELECT cims.audit('swap', images => 'changes');
+INSERT INTO swap VALUES (1, 10, 'x'), (2, 20, 'y');
+UPDATE swap SET note = 'z' WHERE a = 1;
+ALTER TABLE swap DROP CONSTRAINT swap_pkey;
+UPDATE swap SET a = 3 WHERE b = 20;
+RESET client_min_messages;
+SELECT * FROM cims.verify_table('swap');
+SELECT * FROM cims.rows_as_of(NULL::swap, pg_current_snapshot()) ORDER BY a;
+SET client_min_messages = warning;
+SELECT operation, version FROM cims.history('swap', 20);
+
 -- TRUNCATE of a partition, honest and not
 CREATE TABLE payment (id int, day date, amount numeric, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
 CREATE TABLE payment_old PARTITION OF payment FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
