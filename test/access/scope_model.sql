@@ -139,6 +139,8 @@ RETURN coalesce(owner COLLATE "C" = (SELECT actor FROM model_actor WHERE actor <
 CREATE FUNCTION model_in(org text) RETURNS boolean LANGUAGE sql STABLE
 RETURN EXISTS (SELECT FROM model_actor WHERE actor <> '') AND org IS NOT NULL
 	AND ((SELECT sees_all FROM model_actor) OR EXISTS (SELECT FROM model_org m WHERE m.org = model_in.org));
+CREATE FUNCTION model_listed(org text) RETURNS boolean LANGUAGE sql STABLE
+RETURN EXISTS (SELECT FROM model_actor WHERE actor <> '') AND EXISTS (SELECT FROM model_org m WHERE m.org = model_listed.org);
 CREATE FUNCTION model_read(label cims.label) RETURNS boolean LANGUAGE sql STABLE
 RETURN EXISTS (SELECT FROM model_actor WHERE actor <> '') AND label IS NOT NULL AND EXISTS (SELECT FROM model_clearance c
 	WHERE c.level >= cims.label_level(label) AND c.compartments @> cims.label_compartments(label)
@@ -172,6 +174,10 @@ INSERT INTO shape (query) VALUES
 	('SELECT id FROM item ORDER BY <in owner org>, id'),
 	('SELECT id FROM item WHERE <in owner org> ORDER BY other, id LIMIT 7'),
 	('SELECT other, id FROM item WHERE other = 2 AND <org org_big> ORDER BY org_big, id'),
+	-- a list is no range: an index over two columns gives no order by it
+	('SELECT other, org_big FROM item WHERE <listed org_big> ORDER BY other, org_big'),
+	('SELECT other, org_big FROM item WHERE other > 0 AND <listed org_big> ORDER BY other, org_big'),
+	('SELECT org_number, other FROM item WHERE <listed org_number> ORDER BY org_number, other'),
 	('SELECT a.id, t.id FROM item a JOIN thing t ON t.item = a.id WHERE <in a.owner t.org>'),
 	('SELECT a.id, t.id FROM item a JOIN thing t ON t.item = a.id AND <in t.who a.org>'),
 	('SELECT a.id, t.id FROM item a LEFT JOIN thing t ON t.item = a.id AND <in t.who t.org>'),
@@ -206,11 +212,13 @@ BEGIN
 	IF model THEN
 		query := regexp_replace(query, '<in (\(.*?\)|\S+) (\(.*\)|\S+?)>', '(model_own((\1)::text) OR model_in((\2)::text))', 'g');
 		query := regexp_replace(query, '<org (\S+?)>', 'model_in((\1)::text)', 'g');
+		query := regexp_replace(query, '<listed (\S+?)>', 'model_listed((\1)::text)', 'g');
 		query := regexp_replace(query, '<own (\S+?)>', 'model_own((\1)::text)', 'g');
 		RETURN regexp_replace(query, '<read (\S+?)>', 'model_read(\1)', 'g');
 	END IF;
 	query := regexp_replace(query, '<in (\(.*?\)|\S+) (\(.*\)|\S+?)>', 'cims.in_scope(\1, \2)', 'g');
 	query := regexp_replace(query, '<org (\S+?)>', 'cims.org_in_scope(\1)', 'g');
+	query := regexp_replace(query, '<listed (\S+?)>', 'cims.org_is_listed(\1)', 'g');
 	query := regexp_replace(query, '<own (\S+?)>', 'cims.is_own(\1)', 'g');
 	RETURN regexp_replace(query, '<read (\S+?)>', 'cims.can_read(\1)', 'g');
 END
