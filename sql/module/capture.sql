@@ -359,6 +359,12 @@ AS $$
 		AND (c.relrowsecurity OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid <> 'cims.refuse_change'::regproc)
 			OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid))
 	UNION ALL
+	SELECT 'guard is off', cims.relation_name(c.oid), '{}', 'Enable the trigger refuse_change always, and find out who switched it off.'
+	FROM pg_class c
+	WHERE c.relnamespace = 'cims'::regnamespace AND c.relkind IN ('r', 'p') AND cims.is_record_table(c.oid)
+		AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'cims.refuse_change'::regproc
+			AND t.tgenabled = 'A' AND t.tgtype = 31 AND t.tgqual IS NULL)
+	UNION ALL
 	SELECT 'partition is detached', cims.relation_name(c.oid), '{}', 'Attach the partition to cims.event again.'
 	FROM pg_class c
 	JOIN pg_depend d ON (d.classid, d.objid, d.deptype) = ('pg_class'::regclass, c.oid, 'e')

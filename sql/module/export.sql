@@ -13,6 +13,10 @@ COMMENT ON COLUMN cims.ledger_export.directory IS 'directory of the server';
 COMMENT ON COLUMN cims.ledger_export.size IS 'leaves that were exported';
 COMMENT ON COLUMN cims.ledger_export.at IS 'when that was';
 REVOKE ALL ON cims.ledger_export FROM PUBLIC;
+CREATE TRIGGER refuse_change BEFORE INSERT OR UPDATE OR DELETE ON cims.ledger_export
+	FOR EACH ROW EXECUTE FUNCTION cims.refuse_change();
+ALTER TABLE cims.ledger_export ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON cims.ledger_export IS 'refuses what replication would apply';
 
 CREATE FUNCTION cims.export_ledger(directory text, OUT origin text, OUT size bigint, OUT files bigint) RETURNS record
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_export_ledger';

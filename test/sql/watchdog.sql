@@ -112,7 +112,9 @@ UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'customer'::regclass AND t
 UPDATE pg_trigger SET tgenabled = 'O' WHERE tgrelid = 'customer'::regclass AND tgname = '!cims_audit_truncate';
 UPDATE pg_trigger SET tgtype = 13 WHERE tgrelid = 'sale_1'::regclass AND tgname = '!cims_audit';
 UPDATE pg_class SET relhastriggers = false WHERE oid = 'sale'::regclass;
+UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'cims.block'::regclass AND tgname = 'refuse_change';
 SELECT * FROM watch();
+UPDATE pg_trigger SET tgenabled = 'A' WHERE tgrelid = 'cims.block'::regclass AND tgname = 'refuse_change';
 UPDATE pg_trigger SET tgenabled = 'A' WHERE tgrelid = 'customer'::regclass;
 UPDATE pg_trigger SET tgtype = 29, tgfoid = 'suppress_redundant_updates_trigger'::regproc WHERE tgrelid = 'sale_1'::regclass AND tgname = '!cims_audit';
 UPDATE pg_class SET relhastriggers = true WHERE oid = 'sale'::regclass;
@@ -150,8 +152,6 @@ UPDATE pg_proc SET prosrc = 'cims_unlock' WHERE oid = 'cims.unlock'::regproc;
 CREATE OR REPLACE FUNCTION cims.commands_seen() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
 SELECT * FROM watch();
 SELECT count(*) FROM (SELECT cims.dismiss_finding(f.finding, f.object, 'done') FROM cims.audit_finding f) d;
-
--- the overflow partition
 \c postgres
 DROP DATABASE cims_watchdog;
 DROP ROLE watch_bob, watch_carl;
