@@ -115,6 +115,8 @@ $$;
 COMMENT ON FUNCTION cims.record_cluster_events() IS
 	'records commands of the whole cluster that were given in other databases, and returns how many; the worker calls it';
 REVOKE ALL ON FUNCTION cims.record_cluster_events() FROM PUBLIC;
+-- from here on
+SELECT cims.record_cluster_events();
 
 -- ENABLE TRIGGER leaves a trigger asleep in a session of replication
 CREATE FUNCTION cims.enable_triggers(relation oid) RETURNS int

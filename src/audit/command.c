@@ -217,7 +217,7 @@ end_command(Frame *frame)
 	CommandCounterIncrement();
 	if (record_is_here() && !command->early)
 		record_command(frame);
-	if (command->cluster)
+	if (command->cluster && !(XactReadOnly && record_is_here()))
 		cims_ring_add(command->json.data, command->names, command->early);
 	if (record_is_here())
 		cims_command_look_after(command, frame->relations);
@@ -234,6 +234,12 @@ record_command(Frame *frame)
 
 	if (!is_to_be_recorded(frame))
 		return;
+	/* ALTER SYSTEM and LOAD are allowed where nothing can be written */
+	if (XactReadOnly)
+	{
+		cims_ring_add(command->json.data, command->names, true);
+		return;
+	}
 	initStringInfo(&detail);
 	appendStringInfoString(&detail, command->json.data);
 	append_touched(frame, &detail);

@@ -11,6 +11,7 @@
 
 #include "catalog/namespace.h"
 #include "commands/defrem.h"
+#include "commands/extension.h"
 #include "nodes/value.h"
 #include "parser/parse_type.h"
 #include "tcop/utility.h"
@@ -27,6 +28,7 @@ static void describe_policy(Node *statement, CimsCommand *command);
 static void describe_database(Node *statement, CimsCommand *command);
 static void describe_flow(Node *statement, CimsCommand *command);
 static void describe_extension(Node *statement, CimsCommand *command);
+static void describe_function(CreateFunctionStmt *statement, CimsCommand *command);
 static void describe_trigger(CreateTrigStmt *statement, CimsCommand *command);
 static void describe_object(Node *statement, CimsCommand *command);
 static void list_object(CimsCommand *command, ObjectType type);
@@ -170,7 +172,7 @@ describe_object(Node *statement, CimsCommand *command)
 			cims_json_bool(&command->json, "instead", ((RuleStmt *) statement)->instead);
 			break;
 		case T_CreateFunctionStmt:
-			cims_json_text(&command->json, "name", cims_command_name((Node *) ((CreateFunctionStmt *) statement)->funcname));
+			describe_function((CreateFunctionStmt *) statement, command);
 			break;
 		case T_AlterFunctionStmt:
 			cims_json_text(&command->json, "name", cims_command_name((Node *) ((AlterFunctionStmt *) statement)->func));
@@ -203,6 +205,24 @@ list_object(CimsCommand *command, ObjectType type)
 			break;
 		default:
 			break;
+	}
+}
+
+/* Describe CREATE FUNCTION; what brings machine code is always recorded, but for the script of an extension, which is. */
+static void
+describe_function(CreateFunctionStmt *statement, CimsCommand *command)
+{
+	ListCell *cell;
+
+	cims_json_text(&command->json, "name", cims_command_name((Node *) statement->funcname));
+	foreach (cell, statement->options)
+	{
+		DefElem *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "language") != 0)
+			continue;
+		cims_json_text(&command->json, "language", defGetString(option));
+		command->listed = !creating_extension && (pg_strcasecmp(defGetString(option), "c") == 0 || pg_strcasecmp(defGetString(option), "internal") == 0);
 	}
 }
 

@@ -252,7 +252,8 @@ end_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId 
 static void
 put(const char *detail, bool at_once, bool prepared)
 {
-	TransactionId xid = GetTopTransactionIdIfAny();
+	/* of a transaction that may not write its own database hears from here, too */
+	TransactionId xid = at_once && XactReadOnly ? InvalidTransactionId : GetTopTransactionIdIfAny();
 	Slot *slot;
 
 	LWLockAcquire(ring_lock, LW_EXCLUSIVE);

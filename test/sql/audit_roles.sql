@@ -108,6 +108,20 @@ ALTER EXTENSION cims ADD FUNCTION cims.commands_seen();
 LOAD 'cims';
 SELECT * FROM news();
 
+CREATE FUNCTION machine_code() RETURNS bigint LANGUAGE c AS '$libdir/cims', 'cims_commands_seen';
+CREATE FUNCTION no_machine_code() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
+SELECT * FROM news();
+
+-- where nothing can be written
+SET default_transaction_read_only = on;
+ALTER SYSTEM SET work_mem = '6MB';
+LOAD 'cims';
+CREATE ROLE audit_nobody;
+ALTER SYSTEM RESET work_mem;
+SET default_transaction_read_only = off;
+SELECT cims.record_cluster_events();
+SELECT * FROM news();
+
 -- what is rolled back was not done, but for what no rollback undoes
 BEGIN;
 CREATE ROLE audit_ghost;
