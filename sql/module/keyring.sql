@@ -76,6 +76,7 @@ CREATE TABLE cims.class (
 	requires_mfa boolean NOT NULL DEFAULT false,
 	max_auth_age interval CHECK (max_auth_age > '0'),
 	requires_purpose text[] CHECK (pg_catalog.cardinality(requires_purpose) > 0),
+	requires_approval boolean NOT NULL DEFAULT false,
 	CHECK (id = cims.class_id(name)),
 	CHECK (scale IS NULL OR "precision" IS NOT NULL)
 );
@@ -95,6 +96,7 @@ COMMENT ON COLUMN cims.class.requires_actor IS 'a grant counts only with a verif
 COMMENT ON COLUMN cims.class.requires_mfa IS 'and only where more than one factor was verified';
 COMMENT ON COLUMN cims.class.max_auth_age IS 'and only for so long after the actor was authenticated';
 COMMENT ON COLUMN cims.class.requires_purpose IS 'and only for one of these purposes; * is any';
+COMMENT ON COLUMN cims.class.requires_approval IS 'a grant is given only by two: whoever asks for it by cims.request_grant, and whoever approves it';
 
 CREATE TABLE cims.data_key (
 	class_id int NOT NULL REFERENCES cims.class,
@@ -129,10 +131,11 @@ CREATE TABLE cims.class_grant_entry (
 	valid tstzrange NOT NULL DEFAULT '(,)',
 	reason text,
 	grantor text NOT NULL,
-	granted timestamptz NOT NULL DEFAULT pg_catalog.now()
+	granted timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	temporary boolean NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX class_grant_entry_class_grantee ON cims.class_grant_entry (class_id, (grantee::oid))
-	WHERE grantee::oid <> 1;
+	WHERE grantee::oid <> 1 AND NOT temporary;
 COMMENT ON TABLE cims.class_grant_entry IS 'grants on classes; changed by cims.grant_class and cims.revoke_class, shown by cims.class_grant';
 COMMENT ON COLUMN cims.class_grant_entry.id IS 'number of the grant';
 COMMENT ON COLUMN cims.class_grant_entry.class_id IS 'the class';
@@ -142,6 +145,7 @@ COMMENT ON COLUMN cims.class_grant_entry.valid IS 'when the grant holds';
 COMMENT ON COLUMN cims.class_grant_entry.reason IS 'why it was given, as told';
 COMMENT ON COLUMN cims.class_grant_entry.grantor IS 'the session''s role that gave it';
 COMMENT ON COLUMN cims.class_grant_entry.granted IS 'when it was given';
+COMMENT ON COLUMN cims.class_grant_entry.temporary IS 'beside another grant of the role, whose place it does not take';
 
 REVOKE ALL ON cims.keyring, cims.class, cims.data_key, cims.class_grant_entry FROM PUBLIC;
 
@@ -283,7 +287,8 @@ CREATE FUNCTION cims.create_class(
 	requires_actor boolean DEFAULT false,
 	requires_mfa boolean DEFAULT false,
 	max_auth_age interval DEFAULT NULL,
-	requires_purpose text[] DEFAULT NULL
+	requires_purpose text[] DEFAULT NULL,
+	requires_approval boolean DEFAULT false
 ) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -293,8 +298,9 @@ DECLARE
 	new_suite text := coalesce(suite, (SELECT c.suite FROM cims.class c WHERE c.name = 'default'), 'xaes-256-gcm');
 	other text := (SELECT c.name FROM cims.class c WHERE c.id = new_id);
 BEGIN
-	IF name IS NULL OR level IS NULL OR equality IS NULL OR mask IS NULL OR requires_actor IS NULL OR requires_mfa IS NULL THEN
-		RAISE EXCEPTION 'name, level, equality, mask, requires_actor and requires_mfa of a class must not be null'
+	IF name IS NULL OR level IS NULL OR equality IS NULL OR mask IS NULL OR requires_actor IS NULL OR requires_mfa IS NULL
+		OR requires_approval IS NULL THEN
+		RAISE EXCEPTION 'name, level, equality, mask, requires_actor, requires_mfa and requires_approval of a class must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	-- a rotation of the master key must be over before a key is wrapped
@@ -310,11 +316,11 @@ BEGIN
 				  HINT = 'Choose another name.';
 	END IF;
 	PERFORM cims.check_class(ROW(new_id, name, level, new_suite, equality, mask, normal_form, max_length, "precision", scale, now(),
-		requires_actor, requires_mfa, max_auth_age, requires_purpose));
+		requires_actor, requires_mfa, max_auth_age, requires_purpose, requires_approval));
 	INSERT INTO cims.class (id, name, level, suite, equality, mask, normal_form, max_length, "precision", scale,
-			requires_actor, requires_mfa, max_auth_age, requires_purpose)
+			requires_actor, requires_mfa, max_auth_age, requires_purpose, requires_approval)
 		VALUES (new_id, name, level, new_suite, equality, mask, normal_form, max_length, "precision", scale,
-			requires_actor, requires_mfa, max_auth_age, requires_purpose);
+			requires_actor, requires_mfa, max_auth_age, requires_purpose, requires_approval);
 	INSERT INTO cims.data_key (class_id, version, state, suite, wrapped, master_key_id)
 		SELECT new_id, 1, 'active', new_suite, cims.make_data_key(new_id, 1), k.master_key_id FROM cims.keyring k;
 	IF NOT FOUND THEN
@@ -324,9 +330,9 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION cims.create_class(text, int, text, boolean, text, text, int, int, int, boolean, boolean, interval, text[]) IS
-	'makes a class of customer data and its first data key: sensitivity level 1 to 4, suite (that of class default unless told), whether equal values are to be found, mask, normal form (lower or null), limits of length, precision and scale, what a grant on it demands of the actor';
-REVOKE ALL ON FUNCTION cims.create_class(text, int, text, boolean, text, text, int, int, int, boolean, boolean, interval, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION cims.create_class(text, int, text, boolean, text, text, int, int, int, boolean, boolean, interval, text[], boolean) IS
+	'makes a class of customer data and its first data key: sensitivity level 1 to 4, suite (that of class default unless told), whether equal values are to be found, mask, normal form (lower or null), limits of length, precision and scale, what a grant on it demands of the actor, whether a grant needs two';
+REVOKE ALL ON FUNCTION cims.create_class(text, int, text, boolean, text, text, int, int, int, boolean, boolean, interval, text[], boolean) FROM PUBLIC;
 
 -- Begin
 CREATE FUNCTION cims.init(
@@ -573,7 +579,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	known text[] := ARRAY['level', 'suite', 'equality', 'mask', 'normal_form', 'max_length', 'precision', 'scale',
-		'requires_actor', 'requires_mfa', 'max_auth_age', 'requires_purpose'];
+		'requires_actor', 'requires_mfa', 'max_auth_age', 'requires_purpose', 'requires_approval'];
 	the_id int := cims.require_class(name);
 	old cims.class;
 	new cims.class;
@@ -590,7 +596,7 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = format('Options are %s.', array_to_string(known, ', '));
 	END IF;
 	SELECT string_agg(format('"%s"', o.key), ', ') INTO wrong FROM jsonb_each(options) o
-		WHERE o.value = 'null' AND o.key IN ('level', 'suite', 'equality', 'mask', 'requires_actor', 'requires_mfa');
+		WHERE o.value = 'null' AND o.key IN ('level', 'suite', 'equality', 'mask', 'requires_actor', 'requires_mfa', 'requires_approval');
 	IF wrong IS NOT NULL THEN
 		RAISE EXCEPTION 'option % of a class must not be null', wrong USING ERRCODE = 'null_value_not_allowed';
 	END IF;
@@ -611,7 +617,7 @@ BEGIN
 	UPDATE cims.class c SET level = new.level, suite = new.suite, equality = new.equality, mask = new.mask,
 			normal_form = new.normal_form, max_length = new.max_length, "precision" = new."precision", scale = new.scale,
 			requires_actor = new.requires_actor, requires_mfa = new.requires_mfa, max_auth_age = new.max_auth_age,
-			requires_purpose = new.requires_purpose
+			requires_purpose = new.requires_purpose, requires_approval = new.requires_approval
 		WHERE c.id = the_id;
 	IF new.suite <> old.suite THEN
 		PERFORM cims.rotate_key(name);
@@ -619,7 +625,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION cims.alter_class(text, jsonb, boolean) IS
-	'changes options of a class, given as a JSON object: level, suite (a new data key begins with it), equality, mask, normal_form, max_length, precision, scale, and what a grant on it demands of the actor: requires_actor, requires_mfa, max_auth_age, requires_purpose; null takes an option away; equality and normal_form of a class in use need force';
+	'changes options of a class, given as a JSON object: level, suite (a new data key begins with it), equality, mask, normal_form, max_length, precision, scale, and what a grant on it demands of the actor: requires_actor, requires_mfa, max_auth_age, requires_purpose, and whether a grant needs two: requires_approval; null takes an option away; equality and normal_form of a class in use need force';
 REVOKE ALL ON FUNCTION cims.alter_class(text, jsonb, boolean) FROM PUBLIC;
 
 CREATE FUNCTION cims.drop_class(name text) RETURNS void
@@ -755,31 +761,33 @@ COMMENT ON FUNCTION cims.destroy_key(text, int, text, boolean) IS
 REVOKE ALL ON FUNCTION cims.destroy_key(text, int, text, boolean) FROM PUBLIC;
 
 -- Grants on classes
-CREATE FUNCTION cims.grant_class(
-	class text,
-	role name,
-	level text,
-	valid tstzrange DEFAULT '(,)',
-	reason text DEFAULT NULL
-) RETURNS void
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION cims.require_role(role name) RETURNS oid
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	the_class int;
-	the_role oid;
+	found_role oid := CASE WHEN role = 'public' THEN 0 ELSE (SELECT r.oid FROM pg_roles r WHERE r.rolname = role) END;
+BEGIN
+	IF found_role IS NULL THEN
+		RAISE EXCEPTION 'role "%" does not exist', role
+			USING ERRCODE = 'undefined_object',
+				  HINT = 'Give the name as it stands in pg_roles, or public for every role.';
+	END IF;
+	RETURN found_role;
+END
+$$;
+COMMENT ON FUNCTION cims.require_role(name) IS 'the OID of a role, 0 for public, or an error';
+REVOKE ALL ON FUNCTION cims.require_role(name) FROM PUBLIC;
+
+CREATE FUNCTION cims.check_grant(class text, role name, level text, valid tstzrange) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
 BEGIN
 	IF class IS NULL OR role IS NULL OR level IS NULL OR valid IS NULL THEN
 		RAISE EXCEPTION 'class, role, level and valid of a grant must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	the_class := cims.require_class(class);
-	the_role := CASE WHEN role = 'public' THEN 0 ELSE (SELECT r.oid FROM pg_roles r WHERE r.rolname = role) END;
-	IF the_role IS NULL THEN
-		RAISE EXCEPTION 'role "%" does not exist', role
-			USING ERRCODE = 'undefined_object',
-				  HINT = 'Give the name as it stands in pg_roles, or public for every role.';
-	END IF;
+	PERFORM cims.require_class(class), cims.require_role(role);
 	IF level NOT IN ('mask', 'search', 'reveal') THEN
 		RAISE EXCEPTION 'unknown level "%"', level
 			USING ERRCODE = 'invalid_parameter_value',
@@ -789,16 +797,107 @@ BEGIN
 		RAISE EXCEPTION 'the range of time of a grant must not be empty'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
+	PERFORM cims.refuse_conflicts_of(role);
+END
+$$;
+COMMENT ON FUNCTION cims.check_grant(text, name, text, tstzrange) IS 'refuses a grant on a class that means nothing, or that a rule about conflicting roles forbids';
+REVOKE ALL ON FUNCTION cims.check_grant(text, name, text, tstzrange) FROM PUBLIC;
 
+CREATE FUNCTION cims.refuse_unapproved(class text) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+	IF (SELECT c.requires_approval FROM cims.class c WHERE c.name = class) THEN
+		RAISE EXCEPTION 'a grant on class "%" needs an approval', class
+			USING ERRCODE = 'insufficient_privilege',
+				  HINT = 'Ask for it by cims.request_grant(); somebody else gives it by cims.approve_grant().';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.refuse_unapproved(text) IS 'refuses a grant on a class that is given by two only';
+REVOKE ALL ON FUNCTION cims.refuse_unapproved(text) FROM PUBLIC;
+
+CREATE FUNCTION cims.put_grant(class text, role name, level text, valid tstzrange, reason text, temporary boolean) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	the_class int := cims.require_class(class);
+	the_role oid := cims.require_role(role);
+	made bigint;
+BEGIN
 	PERFORM FROM cims.class c WHERE c.id = the_class FOR NO KEY UPDATE;
-	DELETE FROM cims.class_grant_entry e WHERE e.class_id = the_class AND e.grantee::oid = the_role;
-	INSERT INTO cims.class_grant_entry (class_id, grantee, level, valid, reason, grantor)
-		VALUES (the_class, the_role, level, valid, reason, session_user);
+	IF NOT temporary THEN
+		DELETE FROM cims.class_grant_entry e WHERE e.class_id = the_class AND e.grantee::oid = the_role AND NOT e.temporary;
+	END IF;
+	INSERT INTO cims.class_grant_entry (class_id, grantee, level, valid, reason, grantor, temporary)
+		VALUES (the_class, the_role, level, valid, reason, session_user, temporary) RETURNING id INTO made;
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION cims.put_grant(text, name, text, tstzrange, text, boolean) IS 'writes a grant on a class that was checked';
+REVOKE ALL ON FUNCTION cims.put_grant(text, name, text, tstzrange, text, boolean) FROM PUBLIC;
+
+CREATE FUNCTION cims.grant_class(
+	class text,
+	role name,
+	level text,
+	valid tstzrange DEFAULT '(,)',
+	reason text DEFAULT NULL
+) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM cims.check_grant(class, role, level, valid);
+	PERFORM cims.refuse_unapproved(class);
+	PERFORM cims.put_grant(class, role, level, valid, reason, false);
 END
 $$;
 COMMENT ON FUNCTION cims.grant_class(text, name, text, tstzrange, text) IS
 	'gives a role (or public) a level on a class: mask, search or reveal, within a range of time; takes the place of an earlier grant; counts once it has committed';
 REVOKE ALL ON FUNCTION cims.grant_class(text, name, text, tstzrange, text) FROM PUBLIC;
+
+CREATE FUNCTION cims.valid_for(duration interval) RETURNS tstzrange
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF duration IS NULL OR duration <= interval '0' THEN
+		RAISE EXCEPTION 'the duration must be longer than 0'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Give one such as ''8 hours''.';
+	END IF;
+	RETURN tstzrange(statement_timestamp(), statement_timestamp() + duration);
+END
+$$;
+COMMENT ON FUNCTION cims.valid_for(interval) IS 'the range of time from now on that lasts so long';
+REVOKE ALL ON FUNCTION cims.valid_for(interval) FROM PUBLIC;
+
+CREATE FUNCTION cims.require_reason(reason text) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION 'a reason must be given'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'It is recorded, and read by whoever reviews.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.require_reason(text) IS 'raises where no reason is given';
+REVOKE ALL ON FUNCTION cims.require_reason(text) FROM PUBLIC;
+
+CREATE FUNCTION cims.grant_class_for(class text, role name, level text, duration interval, reason text) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM cims.check_grant(class, role, level, cims.valid_for(duration));
+	PERFORM cims.refuse_unapproved(class);
+	PERFORM cims.require_reason(reason);
+	PERFORM cims.put_grant(class, role, level, cims.valid_for(duration), reason, true);
+END
+$$;
+COMMENT ON FUNCTION cims.grant_class_for(text, name, text, interval, text) IS
+	'gives a role (or public) a level on a class from now on for so long, for a reason, beside what it holds; ends by itself; counts once it has committed';
+REVOKE ALL ON FUNCTION cims.grant_class_for(text, name, text, interval, text) FROM PUBLIC;
 
 CREATE FUNCTION cims.revoke_class(class text, role name) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -806,13 +905,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	the_class int := cims.require_class(class);
-	the_role oid := CASE WHEN role = 'public' THEN 0 ELSE (SELECT r.oid FROM pg_roles r WHERE r.rolname = role) END;
+	the_role oid := cims.require_role(role);
 BEGIN
-	IF the_role IS NULL THEN
-		RAISE EXCEPTION 'role "%" does not exist', role
-			USING ERRCODE = 'undefined_object',
-				  HINT = 'Give the name as it stands in pg_roles, or public for every role.';
-	END IF;
 	DELETE FROM cims.class_grant_entry e WHERE e.class_id = the_class AND e.grantee::oid = the_role;
 	IF NOT FOUND THEN
 		RAISE NOTICE 'role "%" holds no grant on class "%"', role, class;
@@ -820,13 +914,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION cims.revoke_class(text, name) IS
-	'takes back what a role (or public) was granted on a class; takes effect in this transaction already';
+	'takes back what a role (or public) was granted on a class, for a time or without end; takes effect in this transaction already';
 REVOKE ALL ON FUNCTION cims.revoke_class(text, name) FROM PUBLIC;
 
 -- Views
 CREATE VIEW cims.data_class AS
 	SELECT c.name, c.level, c.suite, c.equality, c.mask, c.normal_form, c.max_length, c."precision", c.scale,
-		c.requires_actor, c.requires_mfa, c.max_auth_age, c.requires_purpose
+		c.requires_actor, c.requires_mfa, c.max_auth_age, c.requires_purpose, c.requires_approval
 	FROM cims.class c;
 COMMENT ON VIEW cims.data_class IS 'the classes of customer data of this database; open to every role';
 COMMENT ON COLUMN cims.data_class.name IS 'name of the class, the type modifier of its columns';
@@ -842,6 +936,7 @@ COMMENT ON COLUMN cims.data_class.requires_actor IS 'a grant counts only with a 
 COMMENT ON COLUMN cims.data_class.requires_mfa IS 'and only where more than one factor was verified';
 COMMENT ON COLUMN cims.data_class.max_auth_age IS 'and only for so long after the actor was authenticated';
 COMMENT ON COLUMN cims.data_class.requires_purpose IS 'and only for one of these purposes; * is any';
+COMMENT ON COLUMN cims.data_class.requires_approval IS 'a grant is asked for by one and approved by another';
 REVOKE ALL ON cims.data_class FROM PUBLIC;
 GRANT SELECT ON cims.data_class TO PUBLIC;
 

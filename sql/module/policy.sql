@@ -43,7 +43,7 @@ CREATE VIEW cims.secured_table AS
 			WHERE e.polrelid OPERATOR(pg_catalog.=) p.polrelid AND e.polname OPERATOR(pg_catalog.=) 'cims_exempt') AS exempt_roles,
 		t.relrowsecurity AND t.relforcerowsecurity AS in_force,
 		(SELECT pg_catalog.array_agg(x.polname ORDER BY x.polname) FROM pg_catalog.pg_policy x
-			WHERE x.polrelid OPERATOR(pg_catalog.=) p.polrelid AND x.polpermissive AND x.polname !~ '^cims_(select|insert|update|delete|exempt)$') AS other_policies,
+			WHERE x.polrelid OPERATOR(pg_catalog.=) p.polrelid AND x.polpermissive AND x.polname !~ '^cims_(select|insert|update|delete|exempt|break_glass)$') AS other_policies,
 		(SELECT pg_catalog.array_agg(s ORDER BY s::pg_catalog.text) FROM cims.policy_tables(p.polrelid) s
 			WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy x WHERE x.polrelid OPERATOR(pg_catalog.=) s AND x.polname OPERATOR(pg_catalog.=) 'cims_select')) AS open_partitions
 	FROM pg_catalog.pg_policy p
@@ -220,7 +220,7 @@ BEGIN
 	END IF;
 	SELECT string_agg(format('"%s" on %s', p.polname, p.polrelid::regclass), ', ' ORDER BY p.polrelid::regclass::text, p.polname) INTO others
 	FROM cims.policy_tables(tbl) t JOIN pg_policy p ON p.polrelid = t
-	WHERE p.polpermissive AND p.polname !~ '^cims_(select|insert|update|delete|exempt)$';
+	WHERE p.polpermissive AND p.polname !~ '^cims_(select|insert|update|delete|exempt|break_glass)$';
 	IF others IS NOT NULL AND NOT keep_policies THEN
 		RAISE EXCEPTION 'table % has policies of its own', tbl USING ERRCODE = 'object_not_in_prerequisite_state',
 			DETAIL = format('They let rows through beside those that an actor may see: %s.', others),
@@ -264,6 +264,8 @@ BEGIN
 		JOIN pg_policy p ON p.polrelid = t AND p.polname = 'cims_select' WHERE cims.policy_options(p.oid) IS NOT NULL
 	LOOP
 		commands := commands || ARRAY(SELECT cims.policy_drops(part));
+		commands := commands || ARRAY(SELECT format('DROP POLICY %I ON %s', p.polname, cims.relation_name(part))
+			FROM pg_policy p WHERE p.polrelid = part AND p.polname = 'cims_break_glass');
 		IF NOT (before->>'forced')::boolean THEN
 			commands := commands || format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', cims.relation_name(part));
 		END IF;

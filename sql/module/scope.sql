@@ -451,6 +451,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_
 AS $$
 #variable_conflict use_variable
 DECLARE
+	before text[] := cims.conflict_keys();
 	made bigint;
 BEGIN
 	PERFORM cims.require_scope_role(role);
@@ -463,6 +464,7 @@ BEGIN
 	PERFORM cims.require_valid(valid);
 	INSERT INTO cims.membership (actor, role, organisation, valid, reason, grantor)
 		VALUES (actor, role, organisation, valid, reason, session_user) RETURNING id INTO made;
+	PERFORM cims.refuse_conflicts(before);
 	RETURN made;
 END
 $$;

@@ -14,11 +14,14 @@
 #include "utils/timestamp.h"
 
 #include "access/internal.h"
+#include "base/base.h"
 
 static const CimsTokenError *error_of(CimsJoseStatus status);
 static bool take_string(const char *utf8, const char **string, text **as_text);
 static TimestampTz time_of(int64 seconds);
 static bool may_take(CimsActor *actor);
+static bool has_left(const char *actor);
+static void note_row(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
 
 /*
  * The kinds of refusal.  SQLSTATEs are of class 28, invalid authorization, with
@@ -52,6 +55,10 @@ static const CimsTokenError role_error = {
 	MAKE_SQLSTATE('2', '8', 'I', '1', '1'), "the actor token names a role that the session user may not take",
 	"Grant that role to the session user."};
 
+static const CimsTokenError left_error = {
+	MAKE_SQLSTATE('2', '8', 'I', '1', '2'), "the actor has left",
+	"Where that was a mistake, a security officer calls cims.readmit()."};
+
 /* Verify a token; NULL, and a state in the transaction's memory, where it is good. */
 const CimsTokenError *
 cims_actor_verify(const char *token, size_t len, CimsActorState **state)
@@ -72,6 +79,8 @@ cims_actor_verify(const char *token, size_t len, CimsActorState **state)
 		return error_of(status);
 	(*state)->actor.expires = time_of((*state)->claims.expires + limits.leeway);
 	(*state)->actor.mfa = cims_access_means_mfa(&(*state)->claims);
+	if (has_left((*state)->actor.name))
+		return &left_error;
 	return may_take(&(*state)->actor) ? NULL : &role_error;
 }
 
@@ -146,4 +155,23 @@ may_take(CimsActor *actor)
 {
 	actor->role_oid = actor->role == NULL ? GetSessionUserId() : get_role_oid(actor->role, true);
 	return OidIsValid(actor->role_oid) && CIMS_MAY_SET_ROLE(GetSessionUserId(), actor->role_oid);
+}
+
+/* Tell whether an actor was sent off by cims.offboard(). */
+static bool
+has_left(const char *actor)
+{
+	Oid table = cims_table_oid("denied_actor");
+	bool found = false;
+
+	if (OidIsValid(table))
+		cims_table_find(table, "denied_actor_pkey", 1, actor, NULL, note_row, &found);
+	return found;
+}
+
+/* Note that there is a row. */
+static void
+note_row(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
+{
+	*(bool *) arg = true;
 }

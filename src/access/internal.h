@@ -65,6 +65,12 @@ extern bool cims_attempt_judge(const CimsAttempt *attempt);
 /* condition.c */
 extern void cims_access_condition_init(void);
 
+/* emergency.c: what was taken by breaking the glass */
+extern void cims_access_emergency_init(void);
+
+/* separation.c: rules about roles that nobody may hold together */
+extern void cims_access_separation_init(void);
+
 /* redact.c */
 extern void cims_access_redact_init(void);
 

@@ -26,10 +26,8 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/rangetypes.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/typcache.h"
 
 #include "access/label_type.h"
 #include "access/scope.h"
@@ -84,13 +82,6 @@ enum
 	CLEARANCE_VALID
 };
 
-/* A span of time: from <= t < until. */
-typedef struct Span
-{
-	TimestampTz from;
-	TimestampTz until;
-} Span;
-
 /* A role that the actor has, in an organisation or in none. */
 typedef struct Membership
 {
@@ -107,7 +98,7 @@ typedef struct Computed
 	char *actor;
 	char *role;
 	char *organisation;
-	Span span;                      /* no range of time begins or ends within */
+	CimsSpan span;                  /* no range of time begins or ends within */
 	bool own_rows;                  /* rows of transaction were left out */
 	LocalTransactionId transaction; /* that it was computed or last found good in */
 	TimestampTz statement;
@@ -213,26 +204,6 @@ cims_scope_current(void)
 	return current == NULL ? NULL : &current->scope;
 }
 
-/* Turn a tstzrange into from <= t < until; false where it is empty. */
-static bool
-parse_span(Datum range, Span *span)
-{
-	RangeType *valid = DatumGetRangeTypeP(range);
-	TypeCacheEntry *type = lookup_type_cache(RangeTypeGetOid(valid), TYPECACHE_RANGE_INFO);
-	RangeBound lower;
-	RangeBound upper;
-	bool empty;
-
-	range_deserialize(type, valid, &lower, &upper, &empty);
-	span->from = lower.infinite ? DT_NOBEGIN : DatumGetTimestampTz(lower.val);
-	span->until = upper.infinite ? DT_NOEND : DatumGetTimestampTz(upper.val);
-	if (!lower.infinite && !lower.inclusive && span->from < DT_NOEND)
-		span->from++;
-	if (!upper.infinite && upper.inclusive && span->until < DT_NOEND)
-		span->until++;
-	return !empty;
-}
-
 /* Tell whether a row is another's, and note where it is not. */
 static bool
 counts(Computed *computed, HeapTuple tuple)
@@ -247,9 +218,9 @@ counts(Computed *computed, HeapTuple tuple)
 static bool
 holds(Computed *computed, Datum range)
 {
-	Span valid;
+	CimsSpan valid;
 
-	if (!parse_span(range, &valid))
+	if (!cims_span_parse(range, &valid))
 		return false;
 	if (computed->now < valid.from)
 		computed->span.until = Min(computed->span.until, valid.from);
@@ -490,7 +461,7 @@ compute(const CimsActor *actor)
 	computed->actor = pstrdup(actor->name);
 	computed->role = copy_claim(actor->role);
 	computed->organisation = copy_claim(actor->org);
-	computed->span = (Span){DT_NOBEGIN, DT_NOEND};
+	computed->span = (CimsSpan){DT_NOBEGIN, DT_NOEND};
 	computed->now = computed->statement = GetCurrentStatementStartTimestamp();
 	computed->transaction = CIMS_LOCAL_TRANSACTION;
 

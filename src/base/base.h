@@ -93,6 +93,14 @@ extern void cims_table_find(Oid table, const char *index, AttrNumber column, con
 /* table.c: copies a text value into a buffer, cut to its size */
 extern void cims_text_copy(Datum value, char *buffer, Size size);
 
+/* span.c: a span of time, from <= t < until; out of a tstzrange, false where that is empty */
+typedef struct CimsSpan
+{
+	TimestampTz from;
+	TimestampTz until;
+} CimsSpan;
+extern bool cims_span_parse(Datum range, CimsSpan *span);
+
 /* error.c: raises unless the status is CIMS_CRYPTO_OK; what completes "could not ..." */
 extern void cims_crypto_check(CimsCryptoStatus status, const char *what);
 

@@ -39,6 +39,13 @@ cims_change_init(void)
 	RegisterXactCallback(end_transaction, NULL);
 }
 
+/* Return how many changes there have been. */
+uint64
+cims_keyring_changes(void)
+{
+	return cims_keyring_generation();
+}
+
 /* Announce that a table of the keyring is changed by this transaction. */
 void
 cims_change_announce(Oid table)

@@ -20,8 +20,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/rangetypes.h"
-#include "utils/typcache.h"
 
 #include "keyring/internal.h"
 
@@ -37,19 +35,12 @@ enum
 	GRANT_VALID
 };
 
-/* A span of time: from <= t < until. */
-typedef struct Span
-{
-	TimestampTz from;
-	TimestampTz until;
-} Span;
-
 typedef struct GrantRow
 {
 	int32 class_id;
 	Oid grantee;
 	CimsLevel level;
-	Span valid;
+	CimsSpan valid;
 } GrantRow;
 
 typedef struct HeldKey
@@ -64,7 +55,7 @@ typedef struct HeldLevel
 	HeldKey key;
 	CimsLevel level;
 	bool conditional; /* where the class has conditions, which are asked for each time; any class: one without is meant */
-	Span span;
+	CimsSpan span;
 } HeldLevel;
 
 typedef struct Grants
@@ -79,6 +70,8 @@ typedef struct Grants
 	HTAB *held;        /* HeldLevel by role and class */
 } Grants;
 
+CimsEmergencyHook cims_emergency_hook;
+
 static Grants *current;
 static bool expired;
 static Oid grant_table;
@@ -87,13 +80,14 @@ static Oid grant_table;
 static HeldLevel last_classes[CIMS_LAST_CLASSES];
 static HeldLevel last_any;
 
+static CimsLevel level_granted(int32 class_id);
+static CimsLevel level_granted_any(void);
 static const HeldLevel *level_held(int32 class_id, HeldLevel *last);
 static Grants *current_grants(void);
 static Grants *load_grants(void);
 static void list_conditional(Grants *grants);
 static bool parse_level(const char *name, CimsLevel *level);
 static void load_grant(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
-static bool parse_span(Datum range, Span *span);
 static HeldLevel compute_level(const Grants *grants, HeldKey key, TimestampTz now);
 static bool holds_role(Oid user, Oid role);
 static void forget_grants(void);
@@ -111,13 +105,24 @@ last_of_class(int32 class_id)
 CimsLevel
 cims_class_level(int32 class_id)
 {
+	CimsLevel level = level_granted(class_id);
+
+	if (level < CIMS_LEVEL_REVEAL && cims_emergency_hook != NULL)
+		level = Max(level, cims_emergency_hook(class_id == cims_class_default_id() ? ANY_CLASS : class_id));
+	return level;
+}
+
+/* Return the level that the current role has on a class by grants. */
+static CimsLevel
+level_granted(int32 class_id)
+{
 	const HeldLevel *held = level_held(class_id, last_of_class(class_id));
 	CimsLevel level = held == NULL ? CIMS_LEVEL_NONE : held->level;
 
 	if (level > CIMS_LEVEL_NONE && held->conditional && !cims_conditions_met(class_id))
 		level = CIMS_LEVEL_NONE;
 	if (level < CIMS_LEVEL_REVEAL && class_id == cims_class_default_id())
-		level = Max(level, cims_class_level_any());
+		level = Max(level, level_granted_any());
 	return level;
 }
 
@@ -129,12 +134,23 @@ cims_class_lasting_level(int32 class_id)
 
 	if (held == NULL || held->conditional)
 		return CIMS_LEVEL_NONE;
-	return cims_class_level(class_id);
+	return level_granted(class_id);
 }
 
 /* Return the highest level of the current role on any class. */
 CimsLevel
 cims_class_level_any(void)
+{
+	CimsLevel level = level_granted_any();
+
+	if (level < CIMS_LEVEL_REVEAL && cims_emergency_hook != NULL)
+		level = Max(level, cims_emergency_hook(ANY_CLASS));
+	return level;
+}
+
+/* Return the highest level that the current role has on any class by grants. */
+static CimsLevel
+level_granted_any(void)
 {
 	const HeldLevel *held = level_held(ANY_CLASS, &last_any);
 	CimsLevel level = held == NULL ? CIMS_LEVEL_NONE : held->level;
@@ -270,7 +286,7 @@ load_grant(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
 	row.class_id = DatumGetInt32(values[GRANT_CLASS_ID]);
 	row.grantee = DatumGetObjectId(values[GRANT_GRANTEE]);
 	cims_text_copy(values[GRANT_LEVEL], level, sizeof(level));
-	if (!parse_level(level, &row.level) || !parse_span(values[GRANT_VALID], &row.valid))
+	if (!parse_level(level, &row.level) || !cims_span_parse(values[GRANT_VALID], &row.valid))
 		return;
 
 	if (grants->n_rows == grants->max_rows)
@@ -310,26 +326,6 @@ parse_level(const char *name, CimsLevel *level)
 		}
 	}
 	return false;
-}
-
-/* Turn a tstzrange into from <= t < until; false where it is empty. */
-static bool
-parse_span(Datum range, Span *span)
-{
-	RangeType *valid = DatumGetRangeTypeP(range);
-	TypeCacheEntry *type = lookup_type_cache(RangeTypeGetOid(valid), TYPECACHE_RANGE_INFO);
-	RangeBound lower;
-	RangeBound upper;
-	bool empty;
-
-	range_deserialize(type, valid, &lower, &upper, &empty);
-	span->from = lower.infinite ? DT_NOBEGIN : DatumGetTimestampTz(lower.val);
-	span->until = upper.infinite ? DT_NOEND : DatumGetTimestampTz(upper.val);
-	if (!lower.infinite && !lower.inclusive && span->from < DT_NOEND)
-		span->from++;
-	if (!upper.infinite && upper.inclusive && span->until < DT_NOEND)
-		span->until++;
-	return !empty;
 }
 
 /* Compute the level that a role holds, and while nothing but a change of grants alters it. */

@@ -140,7 +140,6 @@ extern CimsClassEntry *cims_class_entry(CimsKeyring *keyring, int32 id);
 extern bool cims_suite_parse(const char *name, CimsSuite *suite);
 
 /* condition.c */
-extern bool cims_conditions_met(int32 class_id);
 extern bool cims_conditions_demanded(int32 class_id); /* of the class with this id; false where there is none */
 extern void cims_conditions_load(const Datum *values, const bool *nulls, MemoryContext context, CimsConditions *conditions);
 

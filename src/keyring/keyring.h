@@ -152,6 +152,19 @@ extern bool cims_class_is_conditional(const CimsClass *class);
 typedef bool (*CimsConditionHook)(const CimsConditions *conditions);
 extern CimsConditionHook cims_condition_hook;
 
+/* change.c: how often a key, a class or a grant has changed anywhere; what was read before the last time may be out of date */
+extern uint64 cims_keyring_changes(void);
+
+/* condition.c: whether the actor meets what a class demands; true for a class that demands nothing */
+extern bool cims_conditions_met(int32 class_id);
+
+/*
+ * grant.c: asks a later part what level the current role has on a class (0: the
+ * highest on any class) beyond its grants, for now; no error, no SPI.
+ */
+typedef CimsLevel (*CimsEmergencyHook)(int32 class_id);
+extern CimsEmergencyHook cims_emergency_hook;
+
 /* admin.c: called after cims.lock() and cims.unlock(), with their names, by the part that records what no rollback undoes */
 typedef void (*CimsOperationHook)(const char *operation);
 extern CimsOperationHook cims_operation_hook;

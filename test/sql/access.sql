@@ -299,7 +299,7 @@ ALTER SYSTEM RESET cims.jwks_file;
 ALTER SYSTEM RESET cims.token_issuer;
 ALTER SYSTEM RESET cims.token_audience;
 SELECT pg_reload_conf();
-COPY (SELECT) TO PROGRAM 'rm cims_access_keys.json';
+COPY (SELECT) TO PROGRAM 'cat > /dev/null && rm cims_access_keys.json';
 \c postgres
 DROP DATABASE cims_access;
 DROP ROLE access_bad, access_pool, access_clerk, access_chief, access_other, access_unbound, access_root;

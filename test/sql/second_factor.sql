@@ -214,7 +214,7 @@ SELECT count(*) FROM pg_class WHERE relname LIKE 'factor\_state\_%';
 
 ALTER SYSTEM RESET cims.jwks_file;
 SELECT pg_reload_conf();
-COPY (SELECT) TO PROGRAM 'rm cims_factor_keys.json';
+COPY (SELECT) TO PROGRAM 'cat > /dev/null && rm cims_factor_keys.json';
 \c postgres
 DROP DATABASE cims_factor;
 DROP ROLE factor_pool, factor_clerk;
