@@ -140,4 +140,25 @@
 	brinGetTupleForHeapBlock(map, block, buffer, offset, NULL, BUFFER_LOCK_SHARE, NULL)
 #endif
 
+/* 18: index scans are instrumented; one process alone iterates over a bitmap by functions of its own */
+#if PG_VERSION_NUM >= 180000
+#define CIMS_INDEX_BEGINSCAN(heap, index, snapshot, keys) index_beginscan(heap, index, snapshot, NULL, keys, 0)
+#define CIMS_INDEX_BEGINSCAN_BITMAP(index, snapshot, keys) index_beginscan_bitmap(index, snapshot, NULL, keys)
+#define CimsBitmapIterator TBMPrivateIterator
+#define CIMS_BITMAP_BEGIN(bitmap) tbm_begin_private_iterate(bitmap)
+#define CIMS_BITMAP_NEXT(iterator, page) (tbm_private_iterate(iterator, page) && BlockNumberIsValid((page)->blockno))
+#define CIMS_BITMAP_END(iterator) tbm_end_private_iterate(iterator)
+#define CimsBitmapPage TBMIterateResult
+#define CIMS_BITMAP_BLOCK(page) ((page).blockno)
+#else
+#define CIMS_INDEX_BEGINSCAN(heap, index, snapshot, keys) index_beginscan(heap, index, snapshot, keys, 0)
+#define CIMS_INDEX_BEGINSCAN_BITMAP(index, snapshot, keys) index_beginscan_bitmap(index, snapshot, keys)
+#define CimsBitmapIterator TBMIterator
+#define CIMS_BITMAP_BEGIN(bitmap) tbm_begin_iterate(bitmap)
+#define CIMS_BITMAP_NEXT(iterator, page) ((*(page) = tbm_iterate(iterator)) != NULL)
+#define CIMS_BITMAP_END(iterator) tbm_end_iterate(iterator)
+#define CimsBitmapPage TBMIterateResult *
+#define CIMS_BITMAP_BLOCK(page) ((page)->blockno)
+#endif
+
 #endif

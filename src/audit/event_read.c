@@ -18,12 +18,16 @@
 #include "catalog/pg_inherits.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "nodes/tidbitmap.h"
+#include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "audit/history.h"
 #include "base/base.h"
+
+#define BLOOM_EQUAL_STRATEGY 1 /* the one strategy of bloom operator classes of BRIN */
 
 /* The columns of cims.event. */
 enum
@@ -106,8 +110,7 @@ find_index(Relation partition, AttrNumber column)
 	{
 		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (index->rd_index->indisvalid && index->rd_index->indkey.values[0] == column &&
-			(index->rd_rel->relam == BTREE_AM_OID || index->rd_rel->relam == HASH_AM_OID))
+		if (index->rd_index->indisvalid && index->rd_index->indkey.values[0] == column)
 			found = RelationGetRelid(index);
 		index_close(index, AccessShareLock);
 		if (OidIsValid(found))
@@ -115,6 +118,77 @@ find_index(Relation partition, AttrNumber column)
 	}
 	list_free(indexes);
 	return found;
+}
+
+/* Visits the rows of some pages of a partition. */
+static bool
+scan_pages(Relation partition, BlockNumber first, BlockNumber n, const CimsEventFilter *filter, CimsEventFunction each,
+		   void *arg, MemoryContext context)
+{
+	TupleTableSlot *slot = table_slot_create(partition, NULL);
+	TableScanDesc scan = table_beginscan_strat(partition, filter->snapshot, 0, NULL, true, false);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	bool more = true;
+
+	heap_setscanlimits(scan, first, n);
+	while (more && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		more = visit_row(filter, slot, each, arg);
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(caller);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return more;
+}
+
+/* Visits the rows of the pages that a summarizing index names for the wanted hash. */
+static bool
+scan_by_summary(Relation partition, Oid index_oid, const CimsEventFilter *filter, CimsEventFunction each, void *arg,
+				MemoryContext context)
+{
+	Relation index = index_open(index_oid, AccessShareLock);
+	BlockNumber pages = RelationGetNumberOfBlocks(partition);
+	TIDBitmap *bitmap = tbm_create(work_mem * 1024L, NULL);
+	BlockNumber first = InvalidBlockNumber;
+	BlockNumber n = 0;
+	CimsBitmapIterator *iterator;
+	IndexScanDesc scan;
+	CimsBitmapPage page;
+	ScanKeyData key;
+	bool more = true;
+
+	ScanKeyInit(&key, 1, BLOOM_EQUAL_STRATEGY, F_INT8EQ, Int64GetDatum(filter->row_hash));
+	scan = CIMS_INDEX_BEGINSCAN_BITMAP(index, filter->snapshot, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	index_getbitmap(scan, bitmap);
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
+
+	/* pages that follow each other are visited at once */
+	iterator = CIMS_BITMAP_BEGIN(bitmap);
+	while (more && CIMS_BITMAP_NEXT(iterator, &page))
+	{
+		BlockNumber block = CIMS_BITMAP_BLOCK(page);
+
+		if (block >= pages)
+			continue;
+		if (n > 0 && block == first + n)
+		{
+			n++;
+			continue;
+		}
+		if (n > 0)
+			more = scan_pages(partition, first, n, filter, each, arg, context);
+		first = block;
+		n = 1;
+	}
+	CIMS_BITMAP_END(iterator);
+	if (more && n > 0)
+		more = scan_pages(partition, first, n, filter, each, arg, context);
+	tbm_free(bitmap);
+	return more;
 }
 
 /* Fills the keys by which an index is searched; returns how many. */
@@ -144,7 +218,7 @@ scan_by_index(Relation partition, Oid index_oid, const CimsEventFilter *filter, 
 	TupleTableSlot *slot = table_slot_create(partition, NULL);
 	ScanKeyData keys[2];
 	int n_keys = index_keys(index, filter, keys);
-	IndexScanDesc scan = index_beginscan(partition, index, filter->snapshot, n_keys, 0);
+	IndexScanDesc scan = CIMS_INDEX_BEGINSCAN(partition, index, filter->snapshot, n_keys);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	bool more = true;
 
@@ -183,6 +257,39 @@ scan_all(Relation partition, const CimsEventFilter *filter, CimsEventFunction ea
 	return more;
 }
 
+/* Tells the access method of an index. */
+static Oid
+index_method(Oid index_oid)
+{
+	Relation index = index_open(index_oid, AccessShareLock);
+	Oid method = index->rd_rel->relam;
+
+	index_close(index, AccessShareLock);
+	return method;
+}
+
+/* Visits the rows of a partition that may be wanted, by the index that suits. */
+static bool
+scan_partition(Relation partition, const CimsEventFilter *filter, CimsEventFunction each, void *arg, MemoryContext context)
+{
+	Oid index = InvalidOid;
+
+	if (filter->by_hash || filter->xid != 0)
+		index = find_index(partition, filter->by_hash ? EVENT_ROW_HASH : EVENT_XID);
+	if (!OidIsValid(index))
+		return scan_all(partition, filter, each, arg, context);
+	switch (index_method(index))
+	{
+		case BTREE_AM_OID:
+		case HASH_AM_OID:
+			return scan_by_index(partition, index, filter, each, arg, context);
+		case BRIN_AM_OID:
+			if (filter->by_hash && partition->rd_rel->relam == HEAP_TABLE_AM_OID)
+				return scan_by_summary(partition, index, filter, each, arg, context);
+	}
+	return scan_all(partition, filter, each, arg, context);
+}
+
 /* Calls a function for each event that is wanted. */
 void
 cims_event_scan(const CimsEventFilter *filter, CimsEventFunction each, void *arg)
@@ -199,15 +306,9 @@ cims_event_scan(const CimsEventFilter *filter, CimsEventFunction each, void *arg
 	foreach (cell, partitions)
 	{
 		Relation partition = table_open(lfirst_oid(cell), NoLock);
-		Oid index;
 
 		if (partition->rd_rel->relkind == RELKIND_RELATION && more)
-		{
-			index = InvalidOid;
-			if (filter->by_hash || filter->xid != 0)
-				index = find_index(partition, filter->by_hash ? EVENT_ROW_HASH : EVENT_XID);
-			more = OidIsValid(index) ? scan_by_index(partition, index, filter, each, arg, context) : scan_all(partition, filter, each, arg, context);
-		}
+			more = scan_partition(partition, filter, each, arg, context);
 		table_close(partition, NoLock);
 	}
 	MemoryContextDelete(context);
