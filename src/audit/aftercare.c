@@ -195,6 +195,8 @@ begin_own(Own *own)
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, own->context | SECURITY_LOCAL_USERID_CHANGE);
 	own->nesting = NewGUCNestLevel();
 	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* event triggers are not to run as somebody else than who gave the command */
+	(void) set_config_option("session_replication_role", "replica", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	own->resting = cims_command_rest(true);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();

@@ -136,6 +136,17 @@ SET ROLE audit_owner;
 ALTER TABLE elsewhere.client DISABLE TRIGGER "!cims_audit_truncate";
 RESET ROLE;
 SELECT * FROM news();
+-- the record's own commands do not run somebody's event trigger as a superuser
+CREATE FUNCTION tell() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'event trigger: %, as owner: %', tg_tag, current_user = 'audit_owner'; END $$;
+CREATE EVENT TRIGGER tell ON ddl_command_end EXECUTE FUNCTION tell();
+SET ROLE audit_owner;
+ALTER TABLE elsewhere.client DISABLE TRIGGER "!cims_audit";
+ALTER TABLE elsewhere.client ENABLE TRIGGER "!cims_audit";
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'elsewhere.client'::regclass AND NOT tgisinternal ORDER BY 1;
+SHOW session_replication_role;
+RESET ROLE;
+DROP EVENT TRIGGER tell;
+SELECT op, relation, left(detail, 60) FROM news();
 -- what a function drops, or a schema takes along
 DO $$ BEGIN DROP TRIGGER "!cims_audit_truncate" ON elsewhere.client; END $$;
 DROP SCHEMA elsewhere CASCADE;
