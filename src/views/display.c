@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -49,20 +50,38 @@ keep_text(FmgrInfo *flinfo, const text *given)
 	return copy;
 }
 
+/* Returns the id of a class by its name, from those that were asked for before where it is there: a hash costs more than a row. */
+static int32
+id_of_class(const char *name, size_t len)
+{
+	static struct
+	{
+		char name[CIMS_CLASS_NAME_MAX + 1];
+		int32 id;
+	} known[64];
+	int i = hash_bytes((const unsigned char *) name, len) % lengthof(known);
+
+	if (known[i].id == 0 || strlen(known[i].name) != len || memcmp(known[i].name, name, len) != 0)
+	{
+		known[i].id = 0;
+		memcpy(known[i].name, name, len);
+		known[i].name[len] = '\0';
+		cims_crypto_check(cims_class_id_of_name(name, len, &known[i].id), "compute the id of a class");
+	}
+	return known[i].id;
+}
+
 /* Takes over the name of a class; no message repeats it, as who swaps arguments would find the value in the log. */
 static void
 set_class(FmgrInfo *flinfo, DisplaySite *site, const text *name)
 {
-	int32 id;
-
 	site->class_name = NULL;
 	if (!cims_class_name_valid(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("invalid name of a class"),
 				 errdetail("The second argument of cims.display names the class of the value.")));
-	cims_crypto_check(cims_class_id_of_name(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &id), "compute the id of a class");
-	site->class_id = id;
+	site->class_id = id_of_class(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 	site->class_name = keep_text(flinfo, name);
 }
 
