@@ -319,6 +319,8 @@ BEGIN
 		WHEN r.rolsuper THEN 'It is a superuser.'
 		WHEN r.rolbypassrls THEN 'It bypasses row policies.'
 		WHEN r.oid = (SELECT c.relowner FROM pg_class c WHERE c.oid = "table") THEN 'It owns the table, whose row policies do not hold for it.'
+		WHEN EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = r.oid AND NOT (SELECT o.rolsuper FROM pg_roles o WHERE o.oid = m.member))
+			THEN 'It has members, who would read what it reads.'
 		WHEN EXISTS (SELECT FROM cims.class_grant_entry e WHERE e.grantee::oid = r.oid) THEN 'It holds a grant on a class.'
 		END INTO reason
 	FROM pg_roles r WHERE r.rolname = owner;

@@ -106,6 +106,10 @@ SELECT cims.find('customer', 'phone', '13800000007');
 RESET ROLE;
 SELECT kind, role::regrole, detail FROM cims.recent_disclosures() ORDER BY number DESC LIMIT 1;
 SELECT count(*) FROM cims.recent_disclosures() WHERE detail ~ '13[0-9]{9}|card [0-9]';
+-- what was committed is an event of the audit record, too
+SELECT DISTINCT operation, relation, detail ->> 'column' AS "column", detail ->> 'rows' AS rows FROM cims.audit_log
+WHERE detail ->> 'action' = 'find' AND detail ->> 'column' IN ('phone', 'id_card') ORDER BY 3, 4;
+SELECT count(*) FROM cims.audit_log WHERE detail ->> 'action' = 'find' AND detail::text ~ '13[0-9]{9}|card [0-9]';
 \c postgres
 DROP DATABASE cims_find;
 DROP ROLE find_guest, find_clerk, find_stranger, cims_view_owner;

@@ -178,6 +178,9 @@ SELECT cims.create_masking_view('customer', 'v', NULL);
 SELECT cims.create_masking_view('customer', 'v', owner => 'mv_clerk');
 CREATE ROLE mv_login LOGIN;
 SELECT cims.create_masking_view('customer', 'v', owner => 'mv_login');
+CREATE ROLE mv_team;
+GRANT mv_team TO mv_guest;
+SELECT cims.create_masking_view('customer', 'v', owner => 'mv_team');
 SELECT cims.create_masking_view('customer_masked', 'v', '{"phone": "phone"}');
 SELECT cims.create_masking_view('pg_class', 'v', '{"relname": "name"}');
 SELECT cims.create_masking_view('cims.class', 'v', '{"name": "name"}');
@@ -308,4 +311,4 @@ DROP TABLE every CASCADE;
 SELECT relation, name FROM cims.governed_column ORDER BY 1::text, 2;
 \c postgres
 DROP DATABASE cims_masking_views;
-DROP ROLE mv_guest, mv_clerk, mv_service, mv_agent, mv_login, mv_desk_owner, cims_view_owner;
+DROP ROLE mv_guest, mv_clerk, mv_service, mv_agent, mv_login, mv_team, mv_desk_owner, cims_view_owner;
