@@ -28,6 +28,9 @@ COMMENT ON INDEX cims.event_xid_seq IS 'finds the events of transactions';
 COMMENT ON INDEX cims.event_row_hash IS 'finds the events of a row';
 
 CREATE TABLE cims.event_overflow PARTITION OF cims.event DEFAULT;
+-- ANALYZE would keep samples of what may be erased
+ALTER TABLE cims.event ALTER payload SET STATISTICS 0;
+ALTER TABLE cims.event_overflow ALTER payload SET STATISTICS 0;
 COMMENT ON TABLE cims.event_overflow IS 'part of the audit record: events for whose time no partition was made';
 
 CREATE TABLE cims.descriptor (
@@ -444,6 +447,16 @@ END
 $$;
 COMMENT ON FUNCTION cims.unaudit(regclass) IS 'records no more changes of a table, and that it is so';
 REVOKE ALL ON FUNCTION cims.unaudit(regclass) FROM PUBLIC;
+
+-- Whoever has read the options before reads them again
+CREATE FUNCTION cims.audit_options_changed() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'cims_audit_options_changed';
+COMMENT ON FUNCTION cims.audit_options_changed() IS 'tells every session that the options of an audited table have changed';
+REVOKE ALL ON FUNCTION cims.audit_options_changed() FROM PUBLIC;
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON cims.audited_table
+	FOR EACH ROW EXECUTE FUNCTION cims.audit_options_changed();
+ALTER TABLE cims.audited_table ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON cims.audited_table IS 'tells every session';
 
 -- The extension's own configuration
 SELECT cims.audit('cims.audited_table');

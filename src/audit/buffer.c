@@ -40,6 +40,7 @@
 #define FLUSH_BYTES (1024 * 1024)
 #define FLUSH_BYTES_WITHIN (64 * 1024 * 1024) /* within a statement within a statement */
 #define KEEP_BYTES (4 * FLUSH_BYTES)          /* of memory, while the buffer is empty */
+#define KEEP_EVENTS (4 * FLUSH_EVENTS)
 
 /* The events, and the bytes of their payloads. */
 static CimsPendingEvent *events;
@@ -49,6 +50,7 @@ static int n_numbered; /* the first ones, which have their seq */
 static int next_order;
 static StringInfoData payloads;
 static Size payloads_used; /* what is beyond is an event that was not ended */
+static bool committing;    /* the last flush of the transaction was: what comes now is written at once */
 
 /* How many executors, and COPY, run within each other; the command id of the innermost statement that finishes. */
 static int depth;
@@ -147,7 +149,7 @@ cims_audit_record(char operation, Oid relation, const char *detail)
 	add_event(&event);
 	number_events();
 	seq = events[n_events - 1].seq;
-	if (is_full())
+	if (is_full() || committing)
 		cims_audit_flush();
 	return seq;
 }
@@ -351,6 +353,12 @@ empty_buffer(void)
 		pfree(payloads.data);
 		payloads.data = NULL;
 	}
+	if (n_room > KEEP_EVENTS)
+	{
+		pfree(events);
+		events = NULL;
+		n_room = 0;
+	}
 }
 
 /* Write what a transaction has recorded before it ends; afterwards nothing is left. */
@@ -362,11 +370,13 @@ end_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
 			cims_audit_flush();
+			committing = true;
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
 		case XACT_EVENT_ABORT:
 			empty_buffer();
+			committing = false;
 			break;
 		default:
 			break;

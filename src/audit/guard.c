@@ -8,7 +8,7 @@
  * command touches, however it was reached; what logical replication applies by
  * a trigger on the tables.  Code of the extension opens the scope of
  * cims_audit_writing.  DROP EXTENSION, CREATE and ALTER EXTENSION UPDATE run
- * freely, and so does pg_upgrade.
+ * freely, and so do REASSIGN OWNED and pg_upgrade.
  *
  * Whoever edits the catalog or the files is beyond this: verification finds it.
  */
@@ -37,7 +37,6 @@
 #include "replication/logicalworker.h"
 #include "tcop/utility.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -56,7 +55,7 @@ static List *guarded;
 static bool guarded_valid;
 
 static bool writing;
-static bool dropping; /* DROP EXTENSION cims, or of its schema, runs */
+static bool dropping; /* DROP EXTENSION cims, or of its schema, or REASSIGN OWNED runs */
 
 static ExecutorCheckPerms_hook_type next_check_perms;
 static object_access_hook_type next_object_access;
@@ -76,7 +75,6 @@ static void process_utility(PlannedStmt *statement, const char *query_string, bo
 							DestReceiver *destination, QueryCompletion *completion);
 static void check_command(Node *statement);
 static bool drops_extension(Node *statement);
-static void relation_changed(Datum arg, Oid relation);
 static void end_transaction(XactEvent event, void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg);
 
@@ -90,7 +88,6 @@ cims_audit_guard_init(void)
 	object_access_hook = watch_objects;
 	next_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
-	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);
 }
@@ -312,7 +309,7 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 
 	if (!writing && !creating_extension && !IsBinaryUpgrade)
 		check_command(parse_tree);
-	dropping = outer || drops_extension(parse_tree);
+	dropping = outer || IsA(parse_tree, ReassignOwnedStmt) || drops_extension(parse_tree);
 	PG_TRY();
 	{
 		if (next_process_utility != NULL)
@@ -368,8 +365,8 @@ drops_extension(Node *statement)
 }
 
 /* Note that a table of the record is not what it was; while there are none, any may become one. */
-static void
-relation_changed(Datum arg, Oid relation)
+void
+cims_audit_guard_changed(Oid relation)
 {
 	if (!OidIsValid(relation) || list_member_oid(guarded, relation) || guarded == NIL)
 		guarded_valid = false;

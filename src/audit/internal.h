@@ -60,6 +60,8 @@ extern void cims_audit_number_init(void);
 /* write.c: writes events into the partition that takes them now; all have their seq */
 extern void cims_audit_write(CimsPendingEvent *const *events, int n, char *payloads);
 
+extern void cims_audit_write_changed(Oid relation); /* InvalidOid: any */
+
 /* session.c: the fields of the payload that tell who and from where, SUAVCPQ, ready to be copied */
 extern CimsBytes cims_audit_session(void);
 extern const char *cims_audit_client(void); /* the client's address, "local" over a Unix socket, NULL where there is no client */
@@ -123,7 +125,7 @@ extern CimsAuditTable *cims_audit_table(Relation rel);    /* with its descriptor
 extern CimsAuditTable *cims_audit_options(Relation rel);  /* without */
 extern Oid cims_audit_root(Oid relation, HeapTuple *row); /* the table, or its ancestor, that has options; row may be NULL */
 extern void cims_audit_forget_own_descriptors(bool committed);
-extern void cims_audit_table_init(void);
+extern void cims_audit_table_changed(Oid relation); /* InvalidOid: any */
 
 /* describe.c: writes the event that describes a table as it is, unless there is one; or in any case */
 extern void cims_audit_describe(Relation rel, CimsAuditTable *table, bool anew);
@@ -156,6 +158,7 @@ extern char *cims_audit_from_utf8(const char *text, int len);
 extern void cims_audit_partition_init(void);
 
 /* guard.c */
+extern void cims_audit_guard_changed(Oid relation); /* InvalidOid: any */
 extern void cims_audit_guard_init(void);
 
 #endif

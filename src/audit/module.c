@@ -18,7 +18,6 @@ cims_audit_init(void)
 	cims_audit_oids_init();
 	cims_audit_number_init();
 	cims_audit_session_init();
-	cims_audit_table_init();
 	cims_audit_describe_init();
 	cims_audit_partition_init();
 	cims_command_init(); /* before the buffer, which is to write what it records */

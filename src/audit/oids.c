@@ -57,10 +57,16 @@ cims_audit_oids_init(void)
 	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
 }
 
-/* Note that a relation is not what it was; while there are no tables, any may become one. */
+/*
+ * Note that a relation is not what it was; while there are no tables, any may
+ * become one.  One callback serves all files: PostgreSQL has room for ten.
+ */
 static void
 relation_changed(Datum arg, Oid relation)
 {
+	cims_audit_table_changed(relation);
+	cims_audit_guard_changed(relation);
+	cims_audit_write_changed(relation);
 	if (!OidIsValid(relation) || !OidIsValid(oids.event) || relation == oids.event || relation == oids.event_seq ||
 		relation == oids.overflow || relation == oids.descriptor || relation == oids.audited_table)
 		oids_valid = false;

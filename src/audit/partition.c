@@ -178,6 +178,8 @@ make_partition(TimestampTz from, TimestampTz to)
 		name = psprintf("%s_%.2s%.2s", name, from_text + 11, from_text + 14);
 	run(psprintf("CREATE TABLE cims.%s (LIKE cims.event INCLUDING ALL)", quote_identifier(name)));
 	run(psprintf("REVOKE ALL ON cims.%s FROM PUBLIC", quote_identifier(name)));
+	/* ANALYZE would keep samples of what may be erased */
+	run(psprintf("ALTER TABLE cims.%s ALTER payload SET STATISTICS 0", quote_identifier(name)));
 	run(psprintf("COMMENT ON TABLE cims.%s IS 'part of the audit record, from %s'", quote_identifier(name), from_text));
 	run(psprintf("ALTER TABLE cims.event ATTACH PARTITION cims.%s FOR VALUES FROM ('%s') TO ('%s')",
 				 quote_identifier(name), from_text, to_text));

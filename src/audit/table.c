@@ -16,6 +16,8 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/tuptable.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -23,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "audit/internal.h"
@@ -41,6 +44,7 @@ enum
 static HTAB *tables;
 static uint64 changes; /* how often a relation was said to have changed */
 
+static void invalidate_tree(TupleTableSlot *row);
 static CimsAuditTable *find_table(Oid relation);
 static void load_table(Relation rel, CimsAuditTable *table);
 static void read_options(CimsAuditTable *table, HeapTuple row, List **omit, List **hash);
@@ -52,14 +56,6 @@ static bool index_is_key(Relation index);
 static void load_column(CimsAuditTable *table, CimsAuditColumn *column, Form_pg_attribute attribute, CimsAuditMode mode);
 static CimsAuditOutput output_of_type(Oid type);
 static bool has_name(List *names, const char *name);
-static void relation_changed(Datum arg, Oid relation);
-
-/* Register for changes of tables. */
-void
-cims_audit_table_init(void)
-{
-	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
-}
 
 /* Return what is known of a table, with the number of the event that describes it. */
 CimsAuditTable *
@@ -132,6 +128,37 @@ cims_audit_forget_own_descriptors(bool committed)
 			table->descriptor = 0;
 		table->descriptor_own = false;
 	}
+}
+
+/* SQL: cims.audit_options_changed() returns trigger, after each row of cims.audited_table: tells every session. */
+PG_FUNCTION_INFO_V1(cims_audit_options_changed);
+Datum
+cims_audit_options_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		ereport(ERROR,
+				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("cims.audit_options_changed() can only be called as a trigger of rows"));
+	invalidate_tree(trigger->tg_trigslot);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		invalidate_tree(trigger->tg_newslot);
+	return PointerGetDatum(NULL);
+}
+
+/* Have what is known of a table that a row of options names, and of its parts, read again. */
+static void
+invalidate_tree(TupleTableSlot *row)
+{
+	bool isnull;
+	Oid relation = DatumGetObjectId(slot_getattr(row, AUDITED_RELATION, &isnull));
+	ListCell *cell;
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
+		return;
+	foreach (cell, find_all_inheritors(relation, NoLock, NULL))
+		CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
 }
 
 /* Find the entry of a table, or make an empty one. */
@@ -417,8 +444,8 @@ has_name(List *names, const char *name)
 }
 
 /* Note that a table, or any, is not what it was. */
-static void
-relation_changed(Datum arg, Oid relation)
+void
+cims_audit_table_changed(Oid relation)
 {
 	CimsAuditTable *table;
 	HASH_SEQ_STATUS scan;

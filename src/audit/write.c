@@ -53,7 +53,6 @@ typedef struct Target
 	Relation parent;
 	Relation partition;
 	List *indexes; /* Relation */
-	List *infos;   /* IndexInfo */
 	Datum *values; /* room to make a row */
 	bool *nulls;
 } Target;
@@ -66,11 +65,21 @@ typedef struct Range
 	bool summarized;
 } Range;
 
+/* The partition that was written last: what is known of its indexes, as long as it stays as it is. */
+static struct
+{
+	Oid partition; /* InvalidOid: nothing is known */
+	MemoryContext context;
+	List *indexes; /* Oid */
+	List *infos;   /* IndexInfo */
+} known;
+
 static MemoryContext context;  /* for one flush */
 static TupleTableSlot **slots; /* BATCH of them, of the description below */
 static TupleDesc slots_desc;
 
 static void open_target(Target *target);
+static void learn_indexes(Relation partition);
 static Oid find_partition(Relation parent, TimestampTz at);
 static void close_target(Target *target);
 static void write_batch(Target *target, CimsPendingEvent *const *events, int n, char *payloads);
@@ -128,15 +137,52 @@ open_target(Target *target)
 	target->nulls = palloc(natts * sizeof(bool));
 	for (int i = 0; i < natts; i++)
 		target->nulls[i] = i >= EVENT_COLUMNS;
+	if (known.partition != RelationGetRelid(target->partition))
+		learn_indexes(target->partition);
 	target->indexes = NIL;
-	target->infos = NIL;
-	foreach (cell, RelationGetIndexList(target->partition))
+	foreach (cell, known.indexes)
+		target->indexes = lappend(target->indexes, index_open(lfirst_oid(cell), RowExclusiveLock));
+	foreach (cell, known.infos)
+	{
+		IndexInfo *info = lfirst(cell);
+
+		/* what access methods keep there refers to the index as it is open now */
+		info->ii_AmCache = NULL;
+		info->ii_Context = context;
+	}
+}
+
+/* Learn what indexes a partition has. */
+static void
+learn_indexes(Relation partition)
+{
+	MemoryContext caller;
+	ListCell *cell;
+
+	if (known.context == NULL)
+		known.context = AllocSetContextCreate(TopMemoryContext, "cims audit indexes", ALLOCSET_SMALL_SIZES);
+	known.partition = InvalidOid;
+	MemoryContextReset(known.context);
+	caller = MemoryContextSwitchTo(known.context);
+	known.indexes = RelationGetIndexList(partition);
+	known.infos = NIL;
+	foreach (cell, known.indexes)
 	{
 		Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);
 
-		target->indexes = lappend(target->indexes, index);
-		target->infos = lappend(target->infos, BuildIndexInfo(index));
+		known.infos = lappend(known.infos, BuildIndexInfo(index));
+		index_close(index, NoLock);
 	}
+	MemoryContextSwitchTo(caller);
+	known.partition = RelationGetRelid(partition);
+}
+
+/* Note that a partition, or any, is not what it was. */
+void
+cims_audit_write_changed(Oid relation)
+{
+	if (!OidIsValid(relation) || relation == known.partition)
+		known.partition = InvalidOid;
 }
 
 /* Find the partition for a time. */
@@ -263,7 +309,7 @@ insert_index_entries(Target *target, HeapTuple *tuples, int n)
 	ListCell *index_cell;
 	ListCell *info_cell;
 
-	forboth (index_cell, target->indexes, info_cell, target->infos)
+	forboth (index_cell, target->indexes, info_cell, known.infos)
 	{
 		Relation index = lfirst(index_cell);
 		IndexInfo *info = lfirst(info_cell);
