@@ -263,6 +263,31 @@ COMMENT ON FUNCTION cims.audit_sync(oid, boolean) IS
 	'after a command that may have changed an audited table or its place among others: makes the triggers that new partitions and children lack, describes what has changed, and records the rows of what is new or was rewritten';
 REVOKE ALL ON FUNCTION cims.audit_sync(oid, boolean) FROM PUBLIC;
 
+CREATE FUNCTION cims.audit_rekey(relation oid) RETURNS void
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+	part oid;
+BEGIN
+	-- while a dump is restored there are options already, and no triggers yet
+	FOR part IN
+		SELECT t.relation FROM cims.table_tree(relation) t
+		WHERE t.kind = 'r' AND EXISTS (SELECT FROM pg_trigger g
+			WHERE g.tgrelid = t.relation AND g.tgfoid IN ('cims.audit_row'::regproc, 'cims.audit_statement'::regproc))
+	LOOP
+		IF cims.audit_needs_baseline(part) THEN
+			PERFORM cims.record_baseline(part);
+		ELSE
+			PERFORM cims.describe_table(part);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION cims.audit_rekey(oid) IS
+	'after a command that may have changed the key of an audited table: describes it, and records its rows where what is on record cannot be told to them by the new key';
+REVOKE ALL ON FUNCTION cims.audit_rekey(oid) FROM PUBLIC;
+
 CREATE FUNCTION cims.audit_forget(relation oid) RETURNS void
 	LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $$

@@ -137,7 +137,7 @@ cims_command_look_after(const CimsCommand *command, List *relations)
 		return;
 	begin_own(&own);
 	if (command->keys && OidIsValid(command->relation) && OidIsValid(cims_audit_root(command->relation, NULL)))
-		call("SELECT cims.audit_sync($1)", command->relation);
+		call("SELECT cims.audit_rekey($1)", command->relation);
 	/* first: what is new gets images of its rows, unless it is described */
 	foreach (cell, command->joining)
 	{
