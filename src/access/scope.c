@@ -33,19 +33,17 @@
 #include "access/scope.h"
 #include "base/base.h"
 
-/* The tables, in the order of their names below. */
-enum
+/* What is read: a table by an index. */
+typedef enum Access
 {
-	TABLE_PATH,
-	TABLE_ROLE,
-	TABLE_ROLE_ORG,
-	TABLE_MEMBERSHIP,
-	TABLE_CLEARANCE,
-	N_TABLES
-};
-
-static const char *const table_names[N_TABLES] = {
-	"organisation_path", "scope_role", "scope_role_organisation", "membership", "clearance"};
+	PATH_BY_ANCESTOR,
+	ROLE_BY_NAME,
+	ORGANISATION_BY_ROLE,
+	MEMBERSHIP_BY_ACTOR,
+	CLEARANCE_BY_ACTOR,
+	CLEARANCE_BY_ROLE,
+	N_ACCESSES
+} Access;
 
 /* The columns of the tables that are read. */
 enum
@@ -82,6 +80,20 @@ enum
 	CLEARANCE_VALID
 };
 
+static const struct
+{
+	const char *table;
+	const char *index;
+	AttrNumber column;
+} accesses[N_ACCESSES] = {
+	[PATH_BY_ANCESTOR] = {"organisation_path", "organisation_path_pkey", PATH_ANCESTOR + 1},
+	[ROLE_BY_NAME] = {"scope_role", "scope_role_pkey", ROLE_NAME + 1},
+	[ORGANISATION_BY_ROLE] = {"scope_role_organisation", "scope_role_organisation_pkey", ROLE_ORG_ROLE + 1},
+	[MEMBERSHIP_BY_ACTOR] = {"membership", "membership_actor", MEMBERSHIP_ACTOR + 1},
+	[CLEARANCE_BY_ACTOR] = {"clearance", "clearance_actor", CLEARANCE_ACTOR + 1},
+	[CLEARANCE_BY_ROLE] = {"clearance", "clearance_role", CLEARANCE_ROLE + 1},
+};
+
 /* A role that the actor has, in an organisation or in none. */
 typedef struct Membership
 {
@@ -115,7 +127,9 @@ PG_FUNCTION_INFO_V1(cims_scope_changed);
 
 static Computed *current;
 static bool expired;
-static Oid tables[N_TABLES]; /* that were last read from */
+static Oid tables[N_ACCESSES]; /* found by find_tables, good until one of them is invalidated */
+static Oid indexes[N_ACCESSES];
+static bool found;
 
 static bool same_claim(const char *a, const char *b);
 static Computed *compute(const CimsActor *actor);
@@ -124,9 +138,12 @@ static Computed *compute(const CimsActor *actor);
 static void
 table_invalidated(Datum arg, Oid table)
 {
-	for (int i = 0; i < N_TABLES; i++)
-		if (!OidIsValid(table) || table == tables[i])
+	for (int i = 0; i < N_ACCESSES; i++)
+		if (!OidIsValid(table) || table == tables[i] || table == indexes[i])
+		{
 			expired = true;
+			found = false;
+		}
 }
 
 /* Register for what PostgreSQL tells. */
@@ -235,6 +252,13 @@ holds(Computed *computed, Datum range)
 	return false;
 }
 
+/* Read the rows that have a value. */
+static void
+read_rows(Computed *computed, Access access, const char *value, CimsRowFunction take)
+{
+	cims_table_find_by(tables[access], indexes[access], accesses[access].column, value, computed->snapshot, take, computed);
+}
+
 /* Take over a membership of the actor. */
 static void
 take_membership(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
@@ -268,8 +292,7 @@ add_organisation(Computed *computed, const char *organisation, bool below)
 	if (organisation == NULL)
 		return;
 	if (below)
-		cims_table_find(tables[TABLE_PATH], "organisation_path_pkey", PATH_ANCESTOR + 1, organisation, computed->snapshot,
-						take_descendant, computed);
+		read_rows(computed, PATH_BY_ANCESTOR, organisation, take_descendant);
 	else
 		computed->organisations = lappend(computed->organisations, pstrdup(organisation));
 }
@@ -311,15 +334,13 @@ take_role(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
 	if (strcmp(scope, "all") == 0)
 		computed->scope.all = true;
 	else if (strcmp(scope, "custom") == 0)
-		cims_table_find(tables[TABLE_ROLE_ORG], "scope_role_organisation_pkey", ROLE_ORG_ROLE + 1, membership->role,
-						computed->snapshot, take_custom, computed);
+		read_rows(computed, ORGANISATION_BY_ROLE, membership->role, take_custom);
 	else if (strcmp(scope, "department") == 0)
 		add_organisation(computed, membership->organisation, false);
 	else if (strcmp(scope, "department_and_below") == 0)
 		add_organisation(computed, membership->organisation, true);
 
-	cims_table_find(tables[TABLE_CLEARANCE], "clearance_role", CLEARANCE_ROLE + 1, membership->role, computed->snapshot,
-					take_clearance, computed);
+	read_rows(computed, CLEARANCE_BY_ROLE, membership->role, take_clearance);
 }
 
 /* Collect from the tables what the actor has. */
@@ -328,8 +349,7 @@ collect(Computed *computed)
 {
 	ListCell *cell;
 
-	cims_table_find(tables[TABLE_MEMBERSHIP], "membership_actor", MEMBERSHIP_ACTOR + 1, computed->actor, computed->snapshot,
-					take_membership, computed);
+	read_rows(computed, MEMBERSHIP_BY_ACTOR, computed->actor, take_membership);
 	if (computed->role != NULL)
 	{
 		Membership *claimed = palloc0(sizeof(Membership));
@@ -342,11 +362,9 @@ collect(Computed *computed)
 	foreach (cell, computed->memberships)
 	{
 		computed->membership = lfirst(cell);
-		cims_table_find(tables[TABLE_ROLE], "scope_role_pkey", ROLE_NAME + 1, computed->membership->role, computed->snapshot,
-						take_role, computed);
+		read_rows(computed, ROLE_BY_NAME, computed->membership->role, take_role);
 	}
-	cims_table_find(tables[TABLE_CLEARANCE], "clearance_actor", CLEARANCE_ACTOR + 1, computed->actor, computed->snapshot,
-					take_clearance, computed);
+	read_rows(computed, CLEARANCE_BY_ACTOR, computed->actor, take_clearance);
 }
 
 /* Order names by their bytes: for qsort. */
@@ -422,16 +440,27 @@ list_clearances(Computed *computed)
 	}
 }
 
-/* Find the tables; false where the extension is not created here. */
+/*
+ * Find the tables and their indexes; false where the extension is not created
+ * here.  That they are ours costs more to find out than a scope to compute.
+ */
 static bool
 find_tables(void)
 {
-	for (int i = 0; i < N_TABLES; i++)
+	if (found)
+		return true;
+	/* looking up may itself hear of a change: then the next statement looks again */
+	found = true;
+	for (int i = 0; i < N_ACCESSES; i++)
 	{
-		tables[i] = cims_table_oid(table_names[i]);
+		tables[i] = cims_table_oid(accesses[i].table);
+		indexes[i] = cims_table_oid(accesses[i].index);
+		if (!OidIsValid(tables[i]))
+			found = false;
+	}
+	for (int i = 0; i < N_ACCESSES; i++)
 		if (!OidIsValid(tables[i]))
 			return false;
-	}
 	return true;
 }
 
@@ -466,7 +495,7 @@ compute(const CimsActor *actor)
 	computed->transaction = CIMS_LOCAL_TRANSACTION;
 
 	/* one snapshot for all, and no registered one of the executor: what has committed counts whatever the isolation level */
-	computed->snapshot = RegisterSnapshot(GetCatalogSnapshot(tables[TABLE_PATH]));
+	computed->snapshot = RegisterSnapshot(GetCatalogSnapshot(tables[PATH_BY_ANCESTOR]));
 	collect(computed);
 	UnregisterSnapshot(computed->snapshot);
 

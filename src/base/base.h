@@ -90,6 +90,10 @@ extern void cims_table_scan_former(Oid table, CimsRowFunction row, void *arg);
 extern void cims_table_find(Oid table, const char *index, AttrNumber column, const char *value, Snapshot snapshot,
 							CimsRowFunction row, void *arg);
 
+/* table.c: the same where the index is known already */
+extern void cims_table_find_by(Oid table, Oid index, AttrNumber column, const char *value, Snapshot snapshot,
+							   CimsRowFunction row, void *arg);
+
 /* table.c: copies a text value into a buffer, cut to its size */
 extern void cims_text_copy(Datum value, char *buffer, Size size);
 

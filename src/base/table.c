@@ -97,15 +97,23 @@ cims_table_scan_former(Oid table, CimsRowFunction row, void *arg)
 	UnregisterSnapshot(snapshot);
 }
 
-/* Call a function for every row that has a value in a column. */
+/* Call a function for every row that has a value in a column, by an index over it. */
 void
-cims_table_find(Oid table, const char *index, AttrNumber column, const char *value, Snapshot snapshot,
-				CimsRowFunction row, void *arg)
+cims_table_find_by(Oid table, Oid index, AttrNumber column, const char *value, Snapshot snapshot,
+				   CimsRowFunction row, void *arg)
 {
 	ScanKeyData key;
 
 	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(value));
-	scan_table(table, cims_table_oid(index), snapshot, 1, &key, row, arg);
+	scan_table(table, index, snapshot, 1, &key, row, arg);
+}
+
+/* The same by the name of the index. */
+void
+cims_table_find(Oid table, const char *index, AttrNumber column, const char *value, Snapshot snapshot,
+				CimsRowFunction row, void *arg)
+{
+	cims_table_find_by(table, cims_table_oid(index), column, value, snapshot, row, arg);
 }
 
 /* Copy a text value into a buffer, cut to its size. */
