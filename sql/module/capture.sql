@@ -532,12 +532,14 @@ $$;
 COMMENT ON FUNCTION cims.dismiss_finding(text, text, text) IS 'takes a finding of cims.audit_watch off the list, and records why; one that is not over is found again';
 REVOKE ALL ON FUNCTION cims.dismiss_finding(text, text, text) FROM PUBLIC;
 
-CREATE VIEW cims.audit_state AS
-	SELECT a.relation AS "table", a.since, a.mode, a.images, t.tables,
-		f.findings = '{}' AS ok, f.findings, (SELECT l.at FROM cims.audit_look l) AS looked
+CREATE FUNCTION cims.read_audit_state() RETURNS TABLE ("table" regclass, since timestamptz, mode text, images text, tables bigint,
+	ok boolean, findings text[], looked timestamptz)
+	LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT a.relation, a.since, a.mode, a.images, t.tables, f.findings = '{}', f.findings, (SELECT l.at FROM cims.audit_look l)
 	FROM cims.audited_table a
 	CROSS JOIN LATERAL (
-		SELECT count(*) AS tables, pg_catalog.array_agg(cims.relation_name(t.relation)) AS names
+		SELECT count(*) AS tables, array_agg(cims.relation_name(t.relation)) AS names
 		FROM cims.table_tree(a.relation) t) t
 	CROSS JOIN LATERAL (
 		SELECT ARRAY(SELECT f.finding || CASE WHEN f.object <> cims.relation_name(a.relation) THEN ': ' || f.object ELSE '' END
@@ -546,7 +548,13 @@ CREATE VIEW cims.audit_state AS
 	SELECT NULL, NULL, NULL, NULL, NULL, f.findings = '{}', f.findings, (SELECT l.at FROM cims.audit_look l)
 	FROM (SELECT ARRAY(SELECT f.finding || ': ' || f.object FROM cims.audit_finding f
 		WHERE f.object NOT IN (SELECT cims.relation_name(t.relation) FROM cims.audited_table a, cims.table_tree(a.relation) t)
-		ORDER BY 1) AS findings) f;
+		ORDER BY 1) AS findings) f
+$$;
+COMMENT ON FUNCTION cims.read_audit_state() IS 'what the view cims.audit_state shows';
+REVOKE ALL ON FUNCTION cims.read_audit_state() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION cims.read_audit_state() TO pg_monitor;
+
+CREATE VIEW cims.audit_state AS SELECT * FROM cims.read_audit_state();
 COMMENT ON VIEW cims.audit_state IS 'for each audited table, and without one for the rest, what the last look of cims.audit_watch found';
 REVOKE ALL ON cims.audit_state FROM PUBLIC;
 GRANT SELECT ON cims.audit_state TO pg_monitor;
