@@ -5,7 +5,7 @@
 #ifndef CIMS_ACCESS_SCOPE_H
 #define CIMS_ACCESS_SCOPE_H
 
-#include "nodes/primnodes.h"
+#include "nodes/pg_list.h"
 #include "utils/uuid.h"
 
 #include "access/access.h"
@@ -52,11 +52,14 @@ typedef struct CimsScope
  * the statement began.
  */
 extern const CimsScope *cims_scope_current(void);
+extern void cims_scope_init(void);
+
+/* scope_name.c */
 extern CimsName cims_scope_name(const char *text);
+extern void cims_scope_list(CimsScope *scope, List *organisations);
 extern bool cims_scope_has_text(const CimsScope *scope, const char *text, size_t len);
 extern bool cims_scope_has_integer(const CimsScope *scope, int64 integer);
 extern bool cims_scope_has_uuid(const CimsScope *scope, const pg_uuid_t *uuid);
-extern void cims_scope_init(void);
 
 /* scope_sql.c: the kind of a column's type, domains and what is under them alike */
 extern CimsKeyKind cims_scope_kind(Oid type);
