@@ -99,7 +99,7 @@ extern CimsBlock *cims_ledger_block(int64 number);                           /* 
 extern CimsBlock *cims_ledger_block_of_size(int32 incarnation, uint64 size); /* that made the tree this large */
 extern CimsBlock *cims_ledger_block_last(int32 incarnation);                 /* the last of an incarnation */
 extern CimsBlock *cims_ledger_block_at(int32 incarnation, uint64 leaf);      /* that holds a leaf */
-/* ends cut into blocks share *since and *xids; the transactions of events that begin incarnations, ascending */
+/* the transactions that began incarnations, ascending; returns their number */
 extern int cims_ledger_own_xids(uint64 **xids);
 
 /*
