@@ -88,7 +88,7 @@ typedef struct CimsBlock
 	uint64 first_leaf;
 	uint64 size; /* of the tree, with this block */
 	CimsMerkleHash root;
-	const char *note;
+	const char *note; /* the signed checkpoint, UTF-8 */
 	TimestampTz sealed;
 	double milliseconds;
 } CimsBlock;

@@ -7,6 +7,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use CimsLedger;
 use CimsNode;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -32,7 +33,15 @@ $old->safe_psql(
 	GRANT SELECT, INSERT ON customer, first_customer TO billing, support;
 	SELECT cims.grant_class(c, 'billing', 'reveal') FROM unnest(ARRAY['phone', 'amount', 'birth_date']) c;
 	SELECT cims.grant_class('phone', 'support', 'mask');
+	SELECT cims.audit('customer');
+	UPDATE customer SET born = '1990-01-03' WHERE id < 10;
 });
+$old->safe_psql('shop', 'CALL cims.seal_ledger()');
+my $checkpoint = $old->safe_psql('shop', 'SELECT cims.checkpoint()');
+# not sealed when the old cluster stops
+$old->append_conf('postgresql.conf', 'cims.seal_period = 0');
+$old->reload;
+$old->safe_psql('shop', q{UPDATE customer SET born = '1990-01-04' WHERE id = 10});
 
 my %asked = (
 	'the sealed values' => q{SET cims.output = 'sealed'; SELECT * FROM customer ORDER BY id},
@@ -66,6 +75,14 @@ is($new->safe_psql('shop', $asked{$_}), $before{$_}, "$_: the same after pg_upgr
 $new->safe_psql('shop', q{SELECT cims.rotate_key('phone'); SET ROLE billing; INSERT INTO customer VALUES (502, '13900000002', 8)});
 is($new->safe_psql('shop', q{SET ROLE billing; SELECT phone FROM customer WHERE phone IN ('13800000001', '13900000001', '13900000002') ORDER BY 1}),
 	"13800000001\n13900000001\n13900000002", 'values of every key version are found');
+
+# the record came along; its ledger goes on in a tree that names the former one
+my $size = (checkpoint_parts($checkpoint))[1];
+$new->poll_query_until('shop', 'SELECT unsealed_events = 0 AND incarnation = 2 FROM cims.ledger_status') or die 'the ledger is not sealed';
+is($new->safe_psql('shop', 'SELECT reason, former_size >= ' . $size . ' FROM cims.ledger_incarnation WHERE id = 2'), 'cluster|t', 'the ledger goes on in a new incarnation');
+is($new->safe_psql('shop', "SELECT cims.checkpoint($size, '" . (checkpoint_parts($checkpoint))[0] . q{')}), $checkpoint, 'what was handed out before is still there');
+is_deeply([ ledger_problems($new, 'shop') ], [], 'every event is in one of its trees, once');
+is($new->safe_psql('shop', 'SELECT count(DISTINCT seq) = count(*) FROM cims.event'), 't', 'numbers of events go on where they were');
 $new->stop;
 
 done_testing();
