@@ -58,7 +58,7 @@ DECLARE
 	dropped bigint := 0;
 	part oid;
 BEGIN
-	PERFORM cims.record_baseline(t) FROM cims.tables_to_image(partitions) t;
+	PERFORM cims.record_baseline(t, 'baseline renewed') FROM cims.tables_to_image(partitions) t;
 	FOREACH part IN ARRAY partitions LOOP
 		dropped := dropped + cims.prune_partition(part);
 	END LOOP;
@@ -79,7 +79,7 @@ DECLARE
 BEGIN
 	dropped := 0;
 	FOR part IN SELECT cims.tables_to_image(partitions) LOOP
-		PERFORM cims.record_baseline(part);
+		PERFORM cims.record_baseline(part, 'baseline renewed');
 		COMMIT;
 	END LOOP;
 	FOREACH part IN ARRAY partitions LOOP
@@ -145,7 +145,7 @@ BEGIN
 		seqs := ARRAY(SELECT e.seq FROM cims.event e
 			WHERE e.relation = part AND chr(get_byte(e.entry, 1)) IN ('I', 'U', 'D', 'B') AND e.payload IS NOT NULL);
 		IF cims.audit_root(part) IS NOT NULL THEN
-			PERFORM cims.record_baseline(part);
+			PERFORM cims.record_baseline(part, 'baseline renewed');
 		END IF;
 		erased := erased + cims.erase_payload(seqs, reason, keep_hash => true);
 	END LOOP;

@@ -345,7 +345,8 @@ tell_limits(const Past *past)
 				errdetail("The record was begun without the rows that were there."));
 	if (past->lost > 0)
 		ereport(NOTICE,
-				errmsg("%lld events cannot be taken into account", (long long) past->lost),
+				errmsg_plural("%lld event cannot be taken into account", "%lld events cannot be taken into account",
+							  (unsigned long) past->lost, (long long) past->lost),
 				errdetail("They were erased, or the key of the table has changed."));
 }
 

@@ -129,27 +129,30 @@ cims_descriptor_list(CimsDescriptorCache *cache, Oid relation)
 	return descriptors;
 }
 
-/* Finds the descriptor that an event of a table names; NULL where it is gone. */
+/*
+ * Finds the descriptor that an event of a table names.  Where that is gone, as
+ * older parts of the record are in time, the next younger one stands in: columns
+ * keep their numbers.  NULL where there is none at all.
+ */
 const CimsDescriptor *
 cims_descriptor_find(CimsDescriptorCache *cache, Oid relation, int64 seq)
 {
 	List *descriptors = cims_descriptor_list(cache, relation);
 	int low = 0;
-	int high = list_length(descriptors) - 1;
+	int high = list_length(descriptors);
 
-	while (low <= high)
+	while (low < high)
 	{
 		int middle = (low + high) / 2;
-		const CimsDescriptor *descriptor = list_nth(descriptors, middle);
 
-		if (descriptor->seq == seq)
-			return descriptor;
-		if (descriptor->seq < seq)
+		if (((const CimsDescriptor *) list_nth(descriptors, middle))->seq < seq)
 			low = middle + 1;
 		else
-			high = middle - 1;
+			high = middle;
 	}
-	return NULL;
+	if (descriptors == NIL)
+		return NULL;
+	return list_nth(descriptors, Min(low, list_length(descriptors) - 1));
 }
 
 /* Lists the tables that were ever described. */

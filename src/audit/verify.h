@@ -19,7 +19,10 @@ typedef struct CimsVerifiedTable
 	CimsIdentity identity;
 	List *turns; /* CimsTurn */
 	CimsKnowledge known;
-	int64 erased;                     /* the last event whose payload is gone, of a table without a key */
+	int64 *hidden; /* events whose payload is gone, and by which row they are found */
+	int n_hidden;
+	int hidden_room;
+	int64 last_hidden;                /* of those since the rows are known; 0 for none */
 	int64 unattributed;               /* the last event of which it cannot be told which row it is of, as the key has changed since */
 	const CimsDescriptor *descriptor; /* the newest */
 } CimsVerifiedTable;
@@ -37,6 +40,8 @@ typedef struct CimsVerification
 	MemoryContext context; /* for as long as it takes */
 	MemoryContext scratch; /* reset after each event */
 	Tuplestorestate *results;
+	Tuplestorestate *doubtful; /* findings in one table that a hidden event may explain */
+	int64 n_doubtful;
 	TupleDesc desc;
 	int64 unknown_values; /* that could not be compared */
 	int64 unknown_rows;   /* whose events were erased */
@@ -51,12 +56,14 @@ typedef struct CimsFinding
 	const CimsVerifiedTable *table;
 	const char *problem;
 	int64 event;
-	CimsBytes row;                   /* an image that holds the row's key columns, if any */
-	const Bitmapset *columns;        /* that differ; NULL: all */
-	const CimsRowState *recorded;    /* or NULL */
+	CimsBytes row;                /* an image that holds the row's key columns, if any */
+	const Bitmapset *columns;     /* that differ; NULL: all */
+	const CimsRowState *recorded; /* or NULL */
+	bool doubtful;
 	CimsBytes found;                 /* an image, or */
 	const CimsRowState *found_state; /* a state */
 } CimsFinding;
 extern void cims_audit_report_finding(CimsVerification *verification, const CimsFinding *finding);
+extern void cims_audit_end_findings(CimsVerification *verification, const CimsVerifiedTable *table);
 
 #endif

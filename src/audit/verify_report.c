@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -142,5 +143,28 @@ cims_audit_report_finding(CimsVerification *verification, const CimsFinding *fin
 		values[FINDING_EVENT] = Int64GetDatum(finding->event);
 		nulls[FINDING_EVENT] = false;
 	}
-	tuplestore_putvalues(verification->results, verification->desc, values, nulls);
+	tuplestore_putvalues(finding->doubtful ? verification->doubtful : verification->results, verification->desc, values, nulls);
+	verification->n_doubtful += finding->doubtful;
+}
+
+/*
+ * Ends with a table.  An event that is hidden explains a finding or two: one
+ * row that goes, one that comes.  Where there are more findings than that, some
+ * have no such excuse, and all are reported.
+ */
+void
+cims_audit_end_findings(CimsVerification *verification, const CimsVerifiedTable *table)
+{
+	if (verification->n_doubtful > 2 * (int64) table->n_hidden)
+	{
+		TupleTableSlot *slot = MakeSingleTupleTableSlot(verification->desc, &TTSOpsMinimalTuple);
+
+		while (tuplestore_gettupleslot(verification->doubtful, true, false, slot))
+			tuplestore_puttupleslot(verification->results, slot);
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	else
+		verification->unknown_rows += verification->n_doubtful;
+	tuplestore_clear(verification->doubtful);
+	verification->n_doubtful = 0;
 }

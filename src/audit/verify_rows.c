@@ -23,10 +23,11 @@ typedef struct Walk
 	const CimsVerifiedTable *table;
 	int32 part;
 	int64 row_hash;
-	int64 erased;   /* the last event with this hash whose payload is gone; 0 for none */
-	StringInfo key; /* of the row */
-	bool row_begun; /* something was told of it */
-	bool row_found; /* in the table */
+	int64 doubt_since; /* the oldest event that told one of the columns that differ */
+	int64 erased;      /* the last event with this hash whose payload is gone; 0 for none */
+	StringInfo key;    /* of the row */
+	bool row_begun;    /* something was told of it */
+	bool row_found;    /* in the table */
 	CimsRowState *state;
 	int64 balance;      /* rows of this identity that there should be, less those that were found */
 	int64 sample_event; /* that told last of one */
@@ -43,6 +44,8 @@ erased_since(const Walk *walk, int64 seq)
 static void
 report(Walk *walk, const char *problem, const CimsTold *told, CimsBytes found, const Bitmapset *columns)
 {
+	int64 since = columns != NULL ? walk->doubt_since : walk->state->seq;
+
 	CimsFinding finding = {
 		.table = walk->table,
 		.problem = problem,
@@ -50,6 +53,7 @@ report(Walk *walk, const char *problem, const CimsTold *told, CimsBytes found, c
 		.row = found,
 		.columns = columns,
 		.recorded = walk->state->exists ? walk->state : NULL,
+		.doubtful = walk->table->last_hidden > since,
 		.found = found};
 
 	cims_audit_report_finding(walk->verification, &finding);
@@ -88,6 +92,7 @@ column_fits(Walk *walk, const CimsImageItem *found)
 		case CIMS_COMPARE_OTHER:
 			break;
 	}
+	walk->doubt_since = Min(walk->doubt_since, known != NULL ? known->seq : 0);
 	return false;
 }
 
@@ -99,6 +104,7 @@ compare_image(Walk *walk, const CimsTold *told, CimsBytes image, const char *pro
 	Bitmapset *columns = NULL;
 	CimsImageItem item;
 
+	walk->doubt_since = PG_INT64_MAX;
 	while (cims_image_step(&reader, &item))
 		if (!column_fits(walk, &item))
 			columns = bms_add_member(columns, item.attnum);
@@ -216,11 +222,12 @@ end_row(Walk *walk)
 		}
 		return;
 	}
-	if (Max(walk->table->erased, walk->table->unattributed) > walk->table->known.since)
+	if (walk->table->unattributed > walk->table->known.since)
 	{
 		walk->verification->unknown_rows += walk->balance != 0;
 		return;
 	}
+	finding.doubtful = walk->table->last_hidden > 0;
 	if (walk->balance < 0 && !walk->table->known.whole)
 	{
 		walk->verification->unknown_rows += -walk->balance;
@@ -278,6 +285,8 @@ cims_audit_verify_rows(CimsVerification *verification)
 		if (!is_same_row(&walk, &told))
 		{
 			end_row(&walk);
+			if (walk.row_begun && walk.part != told.part)
+				cims_audit_end_findings(verification, walk.table);
 			MemoryContextSwitchTo(caller);
 			begin_row(&walk, &told);
 			MemoryContextSwitchTo(verification->scratch);
@@ -295,5 +304,7 @@ cims_audit_verify_rows(CimsVerification *verification)
 	}
 	MemoryContextSwitchTo(verification->scratch);
 	end_row(&walk);
+	if (walk.row_begun)
+		cims_audit_end_findings(verification, walk.table);
 	MemoryContextSwitchTo(caller);
 }

@@ -71,6 +71,39 @@ open_table(CimsVerification *verification, CimsVerifiedTable *table, Oid relatio
 			table->identity.types[i] = getBaseType(TupleDescAttr(desc, i)->atttypid);
 }
 
+/* Notes an event of which nothing is left, not even of which row it was. */
+static void
+hide_event(CimsVerification *verification, CimsVerifiedTable *table, int64 seq)
+{
+	int room = Max(table->hidden_room, 16);
+
+	if (table->n_hidden == table->hidden_room)
+	{
+		if (table->hidden == NULL)
+			table->hidden = MemoryContextAllocHuge(verification->context, sizeof(int64) * room);
+		else
+			table->hidden = repalloc_huge(table->hidden, sizeof(int64) * (room *= 2));
+		table->hidden_room = room;
+	}
+	table->hidden[table->n_hidden++] = seq;
+}
+
+/* Settles since when the rows of a table are known, and which hidden events count. */
+static void
+settle_table(CimsVerifiedTable *table)
+{
+	int n = 0;
+
+	cims_history_settle(table->turns, table->identity.n_keys == 0, &table->known);
+	for (int i = 0; i < table->n_hidden; i++)
+		if (table->hidden[i] > table->known.since)
+		{
+			n++;
+			table->last_hidden = Max(table->last_hidden, table->hidden[i]);
+		}
+	table->n_hidden = n;
+}
+
 /* Takes in an event. */
 static bool
 put_event(const CimsEvent *event, void *arg)
@@ -93,8 +126,8 @@ put_event(const CimsEvent *event, void *arg)
 		default:
 			return true;
 	}
-	if (event->erased && table->identity.n_keys == 0)
-		table->erased = Max(table->erased, event->seq);
+	if (event->erased && (!event->has_hash || table->identity.n_keys == 0))
+		hide_event(verification, table, event->seq);
 	else if (!cims_identity_put(&table->identity, part, event, verification->sort))
 		table->unattributed = Max(table->unattributed, event->seq);
 	return true;
@@ -143,12 +176,14 @@ tell_unknown(const CimsVerification *verification)
 {
 	if (verification->unknown_rows > 0)
 		ereport(NOTICE,
-				errmsg("%lld rows could not be compared", (long long) verification->unknown_rows),
+				errmsg_plural("%lld row could not be compared", "%lld rows could not be compared",
+							  (unsigned long) verification->unknown_rows, (long long) verification->unknown_rows),
 				errdetail("Events of theirs were erased, or the record does not go back to their beginning."),
 				errhint("cims.audit takes the rows that there are into the record."));
 	if (verification->unknown_values > 0)
 		ereport(NOTICE,
-				errmsg("%lld values could not be compared", (long long) verification->unknown_values),
+				errmsg_plural("%lld value could not be compared", "%lld values could not be compared",
+							  (unsigned long) verification->unknown_values, (long long) verification->unknown_values),
 				errdetail("Their keys are not at hand, or their type does not take any more what was recorded."));
 }
 
@@ -176,6 +211,7 @@ cims_verify_table(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	verification.results = result->setResult;
 	verification.desc = result->setDesc;
+	verification.doubtful = tuplestore_begin_heap(false, false, work_mem);
 	LockRelationOid(relation, AccessShareLock);
 	tables = cims_history_tables(relation);
 	verification.snapshot = cims_history_snapshot();
@@ -198,7 +234,7 @@ cims_verify_table(PG_FUNCTION_ARGS)
 					put_event, &verification);
 	for (int i = 0; i < verification.n_tables; i++)
 	{
-		cims_history_settle(verification.tables[i].turns, verification.tables[i].identity.n_keys == 0, &verification.tables[i].known);
+		settle_table(&verification.tables[i]);
 		put_rows(&verification, i);
 	}
 	cims_event_sort_perform(verification.sort);

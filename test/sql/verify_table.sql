@@ -129,6 +129,38 @@ ALTER TABLE payment_new ENABLE TRIGGER ALL;
 SELECT relation, problem, row_key, recorded FROM cims.verify_table('payment') ORDER BY row_key ->> 'id';
 SELECT relation, problem, row_key, recorded FROM cims.verify_table('payment_new') ORDER BY row_key ->> 'id';
 
+-- what was erased excuses what it may have told, and no more
+CREATE TABLE wiped (id int PRIMARY KEY, note text);
+CREATE TABLE wiped_bag (note text);
+SELECT cims.audit('wiped'), cims.audit('wiped_bag');
+INSERT INTO wiped SELECT g, 'first' FROM generate_series(1, 20) g;
+INSERT INTO wiped_bag SELECT 'first' FROM generate_series(1, 20) g;
+UPDATE wiped SET note = 'second' WHERE id IN (2, 3);
+DELETE FROM wiped WHERE id = 4;
+RESET client_min_messages;
+SELECT cims.erase_history('wiped', '{"id": 1}', 'asked for');
+SELECT cims.erase_payload(ARRAY(SELECT h.seq FROM cims.history('wiped', 2) h WHERE operation = 'update'), 'asked for', keep_hash => true);
+SELECT cims.erase_payload(ARRAY(SELECT h.seq FROM cims.history('wiped', 3) h WHERE operation = 'update'), 'asked for');
+SELECT cims.erase_payload(ARRAY(SELECT h.seq FROM cims.history('wiped', 4) h WHERE operation = 'delete'), 'asked for');
+SELECT cims.erase_payload(ARRAY(SELECT min(seq) FROM cims.audit_log WHERE relation = 'wiped_bag'::regclass AND operation = 'insert'), 'asked for', keep_hash => true);
+SELECT * FROM cims.verify_table('wiped');
+SELECT * FROM cims.verify_table('wiped_bag');
+SELECT operation, version, erased FROM cims.history('wiped', 2);
+\set VERBOSITY sqlstate
+SELECT cims.restore_row('wiped', 2, (SELECT max(seq) FROM cims.history('wiped', 2)));
+\set VERBOSITY default
+SELECT count(*) FROM cims.rows_as_of(NULL::wiped, pg_current_snapshot());
+SET client_min_messages = warning;
+ALTER TABLE wiped DISABLE TRIGGER ALL;
+UPDATE wiped SET note = 'tampered' WHERE id BETWEEN 10 AND 19;
+ALTER TABLE wiped ENABLE TRIGGER ALL;
+UPDATE wiped SET note = 'honest' WHERE id = 19;
+SELECT problem, row_key, columns FROM cims.verify_table('wiped') ORDER BY (row_key ->> 'id')::int;
+
+-- fresh images, as before old parts of the record are dropped, do not hide what was done
+SELECT cims.record_baseline('wiped'::regclass, 'baseline renewed');
+SELECT count(*), min(problem) FROM cims.verify_table('wiped');
+
 -- who may
 CREATE ROLE verify_owner;
 CREATE ROLE verify_auditor;
