@@ -358,16 +358,19 @@ AS $$
 	FROM cims.scope_role r WHERE r.by_token AND org_column IS NOT NULL AND explain_rules.org IS NOT NULL AND rule_of_select = 'scope'
 	ORDER BY r.name)
 	UNION ALL
-	(SELECT 'label', format('clearance %s: %s%s', c.id, c.label, ', of role ' || c.role),
-		coalesce(c.label @> explain_rules.label, false) AND c.valid @> statement_timestamp() AND coalesce(m.holds, true),
+	(SELECT 'label', format('clearance %s: %s%s', c.id, c.label, ', of role ' || c.role || CASE WHEN h.by_claim THEN ', where the token claims it' ELSE '' END),
+		CASE WHEN NOT (h.dominates AND c.valid @> statement_timestamp()) THEN false WHEN NOT h.by_claim THEN coalesce(m.holds, true) END,
 		concat_ws('; ', cims.describe_valid(c.valid), CASE WHEN NOT m.holds THEN 'the membership does not hold now' END,
 			CASE WHEN explain_rules.label IS NULL THEN 'the row has no label'
-				WHEN c.label @> explain_rules.label THEN format('dominates %s', explain_rules.label)
+				WHEN h.dominates THEN format('dominates %s', explain_rules.label)
 				ELSE format('does not dominate %s', explain_rules.label) END)
 	FROM cims.clearance c
 	LEFT JOIN LATERAL (SELECT bool_or(m.valid @> statement_timestamp()) AS holds FROM cims.membership m
 		WHERE m.actor = explain_rules.actor AND m.role = c.role) m ON c.role IS NOT NULL
-	WHERE label_column IS NOT NULL AND (c.actor = explain_rules.actor OR m.holds IS NOT NULL)
+	LEFT JOIN cims.scope_role r ON r.name = c.role
+	CROSS JOIN LATERAL (SELECT coalesce(c.label @> explain_rules.label, false) AS dominates,
+		c.role IS NOT NULL AND m.holds IS NOT TRUE AND r.by_token AS by_claim) h
+	WHERE label_column IS NOT NULL AND (c.actor = explain_rules.actor OR m.holds IS NOT NULL OR h.by_claim)
 	ORDER BY c.id)
 	UNION ALL
 	SELECT 'label', 'clearance', false, 'the actor has none'

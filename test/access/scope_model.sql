@@ -292,6 +292,15 @@ END
 $$;
 
 CREATE TABLE difference (trees int, actor text, settings text[], what text);
+-- what cims.explain_access says of some rows against the model
+SELECT count(*) FROM cims.secure_table('item', 'owner', 'org', 'label');
+CREATE FUNCTION compare_explanations(the_actor text) RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT format('row %s is explained as %s', i.id, e.allows)
+	FROM (SELECT * FROM item ORDER BY random() LIMIT 5) i
+	CROSS JOIN LATERAL (SELECT x.allows FROM cims.explain_access('item', i.id::text, the_actor) x WHERE x.rule = 'result') e
+	WHERE e.allows IS DISTINCT FROM ((model_own(i.owner) OR model_in(i.org)) AND model_read(i.label))
+$$;
+
 CREATE TABLE progress (trees int, comparisons int, filled int);
 INSERT INTO progress VALUES (0, 0, 0);
 
@@ -326,6 +335,9 @@ BEGIN
 			INSERT INTO difference SELECT tree, the_actor, plan.settings, d FROM compare_shapes(plan.settings) d;
 			IF the_actor <> '' THEN
 				PERFORM cims.logout();
+			END IF;
+			IF the_actor <> '' AND the_role IS NULL THEN
+				INSERT INTO difference SELECT tree, the_actor, '{}', d FROM compare_explanations(the_actor) d;
 			END IF;
 			COMMIT;
 		END LOOP;
