@@ -20,8 +20,8 @@
  * transaction they follow the commands that changed the rows, not the triggers:
  * a statement that runs within another, in a trigger or a function, fires its
  * own triggers first, though it may have changed a row that the outer one had
- * changed before.  For that to hold, a flush in the midst of an inner statement
- * is put off as long as memory is not an issue.
+ * changed before.  For that to hold, a buffer with events of inner statements is
+ * flushed in their midst, or in that of the outer one, only once it is large.
  */
 #include "postgres.h"
 
@@ -48,6 +48,7 @@ static int n_events;
 static int n_room;
 static int n_numbered; /* the first ones, which have their seq */
 static int next_order;
+static bool holds_inner; /* events of statements within another one */
 static StringInfoData payloads;
 static Size payloads_used; /* what is beyond is an event that was not ended */
 static bool committing;    /* the last flush of the transaction was: what comes now is written at once */
@@ -220,13 +221,17 @@ add_event(const CimsPendingEvent *event)
 	SET_VARSIZE(payloads.data + added->offset, payloads.len - added->offset);
 	payloads_used = payloads.len;
 	n_events++;
+	holds_inner |= depth > 1;
 }
 
-/* Tell whether the buffer holds much; within an inner statement, very much. */
+/*
+ * Tell whether the buffer holds much; very much, where it holds events of inner
+ * statements, for whose rows the outer one may yet fire its triggers.
+ */
 static bool
 is_full(void)
 {
-	if (depth > 1)
+	if (holds_inner)
 		return payloads_used >= FLUSH_BYTES_WITHIN;
 	return n_events >= FLUSH_EVENTS || payloads_used >= FLUSH_BYTES;
 }
@@ -347,6 +352,7 @@ empty_buffer(void)
 	n_events = 0;
 	n_numbered = 0;
 	next_order = 0;
+	holds_inner = false;
 	payloads_used = 0;
 	if (payloads.data != NULL && payloads.maxlen > KEEP_BYTES)
 	{
