@@ -2,9 +2,8 @@
  * report.sql
  *		Who can see what.
  *
- * A source is what gives access: a grant, ownership, an
- * attribute of a role.  The report is the sources, for every role that reaches
- * the holder of one.
+ * A source is what gives access: a grant, ownership, an attribute of a role.  The
+ * report is the sources, for every role that reaches the holder of one.
  */
 CREATE FUNCTION cims.describe_conditions(c cims.class) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
