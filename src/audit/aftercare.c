@@ -43,9 +43,10 @@
 
 #define CHANGE_COLUMNS 4 /* of cims.cluster_change */
 
-/* What is put back after work of the record's own. */
+/* Work of the record's own, begun when there is some; and what is put back after it. */
 typedef struct Own
 {
+	bool begun;
 	Oid user;
 	int context;
 	int nesting;
@@ -53,12 +54,12 @@ typedef struct Own
 } Own;
 
 static void record_changed_row(Relation relation, TupleTableSlot *old, TupleTableSlot *new);
-static void look_after_table(const CimsCommand *command, const CimsTouchedRelation *touched);
+static void look_after_table(Own *own, const CimsCommand *command, const CimsTouchedRelation *touched);
 static void begin_own(Own *own);
 static void end_own(const Own *own);
 static bool is_record_function(Oid function);
 static bool content_changed(const CimsCommand *command, const CimsTouchedRelation *touched);
-static void call(const char *query, Oid relation);
+static void call(Own *own, const char *query, Oid relation);
 
 /* Install the hook of maintenance. */
 void
@@ -110,7 +111,7 @@ void
 cims_command_prepare(const CimsCommand *command)
 {
 	ListCell *cell;
-	Own own;
+	Own own = {false};
 
 	if (!command->attaches || !OidIsValid(command->relation) || !OidIsValid(cims_audit_root(command->relation, NULL)))
 		return;
@@ -120,10 +121,9 @@ cims_command_prepare(const CimsCommand *command)
 
 		if (!OidIsValid(relation) || !CIMS_OWNS_RELATION(relation, GetUserId()) || !cims_command_is_audited(relation))
 			continue;
-		begin_own(&own);
-		call("SELECT cims.audit_join($1)", relation);
-		end_own(&own);
+		call(&own, "SELECT cims.audit_join($1)", relation);
 	}
+	end_own(&own);
 }
 
 /* Look after what a command has changed. */
@@ -131,66 +131,63 @@ void
 cims_command_look_after(const CimsCommand *command, List *relations)
 {
 	ListCell *cell;
-	Own own;
+	Own own = {false};
 
-	if (relations == NIL && command->users == NIL && command->joining == NIL && command->leaving == NIL && !command->keys)
-		return;
-	begin_own(&own);
 	if (command->keys && OidIsValid(command->relation) && OidIsValid(cims_audit_root(command->relation, NULL)))
-		call("SELECT cims.audit_rekey($1)", command->relation);
+		call(&own, "SELECT cims.audit_rekey($1)", command->relation);
 	/* first: what is new gets images of its rows, unless it is described */
 	foreach (cell, command->joining)
 	{
 		Oid relation = RangeVarGetRelid(lfirst_node(RangeVar, cell), NoLock, true);
 
 		if (OidIsValid(relation) && OidIsValid(cims_audit_root(relation, NULL)))
-			call("SELECT cims.audit_sync($1)", relation);
+			call(&own, "SELECT cims.audit_sync($1)", relation);
 	}
 	foreach (cell, relations)
-		look_after_table(command, lfirst(cell));
+		look_after_table(&own, command, lfirst(cell));
 	foreach (cell, command->leaving)
 	{
 		CimsLeavingTable *leaving = lfirst(cell);
 
 		if (!OidIsValid(cims_audit_root(leaving->relation, NULL)))
-			call(psprintf("SELECT cims.audit_stay($1, %u)", leaving->root), leaving->relation);
+			call(&own, psprintf("SELECT cims.audit_stay($1, %u)", leaving->root), leaving->relation);
 	}
 	foreach (cell, command->users)
 		if (command->content && OidIsValid(cims_audit_root(lfirst_oid(cell), NULL)))
-			call("SELECT cims.audit_sync($1, true)", lfirst_oid(cell));
+			call(&own, "SELECT cims.audit_sync($1, true)", lfirst_oid(cell));
 	end_own(&own);
 }
 
 /* Look after an audited table that a command has touched. */
 static void
-look_after_table(const CimsCommand *command, const CimsTouchedRelation *touched)
+look_after_table(Own *own, const CimsCommand *command, const CimsTouchedRelation *touched)
 {
 	Oid relation = touched->relation;
 
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
 	{
-		call("SELECT cims.audit_forget($1)", relation);
+		call(own, "SELECT cims.audit_forget($1)", relation);
 		return;
 	}
 	if (command->column != NULL)
-		call(psprintf("SELECT cims.audit_rename_column($1, %s, %s)", quote_literal_cstr(command->column),
-					  quote_literal_cstr(command->new_column)),
+		call(own, psprintf("SELECT cims.audit_rename_column($1, %s, %s)", quote_literal_cstr(command->column), quote_literal_cstr(command->new_column)),
 			 relation);
 	if (command->triggers)
-		call("SELECT cims.enable_triggers($1)", relation);
+		call(own, "SELECT cims.enable_triggers($1)", relation);
 	if (!OidIsValid(cims_audit_root(relation, NULL)))
 		return;
-	call("SELECT cims.audit_forget_columns($1)", relation);
+	call(own, "SELECT cims.audit_forget_columns($1)", relation);
 	/* a partitioned table has no rows, and no events */
 	if (get_rel_relkind(relation) != RELKIND_RELATION)
 		return;
-	call(content_changed(command, touched) ? "SELECT cims.record_baseline($1)" : "SELECT cims.describe_table($1)", relation);
+	call(own, content_changed(command, touched) ? "SELECT cims.record_baseline($1)" : "SELECT cims.describe_table($1)", relation);
 }
 
 /* Begin work of the record's own, in the midst of somebody's command. */
 static void
 begin_own(Own *own)
 {
+	own->begun = true;
 	GetUserIdAndSecContext(&own->user, &own->context);
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, own->context | SECURITY_LOCAL_USERID_CHANGE);
 	own->nesting = NewGUCNestLevel();
@@ -206,6 +203,8 @@ begin_own(Own *own)
 static void
 end_own(const Own *own)
 {
+	if (!own->begun)
+		return;
 	SPI_finish();
 	PopActiveSnapshot();
 	(void) cims_command_rest(own->resting);
@@ -277,11 +276,13 @@ content_changed(const CimsCommand *command, const CimsTouchedRelation *touched)
 
 /* Call a function of the extension for a relation. */
 static void
-call(const char *query, Oid relation)
+call(Own *own, const char *query, Oid relation)
 {
 	Oid type = OIDOID;
 	Datum argument = ObjectIdGetDatum(relation);
 
+	if (!own->begun)
+		begin_own(own);
 	if (SPI_execute_with_args(query, 1, &type, &argument, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look after an audited table");
 }
