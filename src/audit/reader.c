@@ -80,6 +80,13 @@ cims_reader_begin(MemoryContext context)
 	return reader;
 }
 
+/* Tells whether a table is there. */
+static bool
+table_exists(Oid relation)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation));
+}
+
 /* Tells whether the current role may read a column of one relation; attnum 0: every column. */
 static bool
 reads_column_of(Oid relation, AttrNumber attnum)
@@ -95,13 +102,10 @@ reads_column_of(Oid relation, AttrNumber attnum)
 static bool
 reads_column(Oid relation, AttrNumber attnum)
 {
-	char *name;
+	char *name = get_attname(relation, attnum, true); /* NULL where it was dropped */
 	List *ancestors;
 	ListCell *cell;
 
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
-		return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_DATA);
-	name = get_attname(relation, attnum, true); /* NULL where it was dropped */
 	if (reads_column_of(relation, name != NULL ? attnum : 0))
 		return true;
 	if (!get_rel_relispartition(relation))
@@ -111,6 +115,18 @@ reads_column(Oid relation, AttrNumber attnum)
 		if (reads_column_of(lfirst_oid(cell), name != NULL ? get_attnum(lfirst_oid(cell), name) : 0))
 			return true;
 	return false;
+}
+
+/* Tells the same of a column of a table that is gone: through the table that it was part of, if that is there. */
+static bool
+reads_lost_column(const CimsDescriptor *descriptor, AttrNumber attnum)
+{
+	const CimsDescribedColumn *column = cims_descriptor_column(descriptor, attnum);
+
+	if (has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_DATA))
+		return true;
+	return descriptor->root != descriptor->relation && table_exists(descriptor->root) &&
+		   reads_column(descriptor->root, column != NULL ? get_attnum(descriptor->root, column->name) : 0);
 }
 
 /* Takes one row of cims.governed_column into the reader. */
@@ -187,15 +203,26 @@ find_governed(CimsReader *reader, Oid relation, AttrNumber attnum)
 
 /* Decides how the current role sees a column. */
 static void
-look_at(CimsReader *reader, SeenColumn *column)
+look_at(CimsReader *reader, SeenColumn *column, const CimsDescriptor *descriptor)
 {
-	const GovernedColumn *governed = find_governed(reader, column->key.relation, column->key.attnum);
+	bool lost = !table_exists(descriptor->relation);
+	const CimsDescribedColumn *described = cims_descriptor_column(descriptor, column->key.attnum);
+	const GovernedColumn *governed = NULL;
+	CimsLevel level = CIMS_LEVEL_REVEAL;
 
-	if (governed == NULL || cims_display_level(governed->class.id) == CIMS_LEVEL_REVEAL)
-		column->sight = reads_column(column->key.relation, column->key.attnum) ? CIMS_SIGHT_WHOLE : CIMS_SIGHT_NONE;
-	else if (cims_display_level(governed->class.id) == CIMS_LEVEL_NONE)
-		column->sight = CIMS_SIGHT_NONE;
-	else
+	if (!lost)
+		governed = find_governed(reader, descriptor->relation, column->key.attnum);
+	else if (described != NULL)
+		governed = find_governed_of(reader, descriptor->root, described->name);
+	if (governed != NULL)
+		level = cims_display_level(governed->class.id);
+	if (level == CIMS_LEVEL_REVEAL)
+	{
+		bool reads = lost ? reads_lost_column(descriptor, column->key.attnum) : reads_column(descriptor->relation, column->key.attnum);
+
+		column->sight = reads ? CIMS_SIGHT_WHOLE : CIMS_SIGHT_NONE;
+	}
+	else if (level != CIMS_LEVEL_NONE)
 	{
 		column->sight = CIMS_SIGHT_MASK;
 		column->class = governed->class;
@@ -212,7 +239,7 @@ cims_reader_sight(CimsReader *reader, const CimsDescriptor *descriptor, AttrNumb
 
 	if (column == NULL)
 	{
-		look_at(reader, &fresh);
+		look_at(reader, &fresh, descriptor);
 		column = hash_search(reader->columns, &key, HASH_ENTER, NULL);
 		*column = fresh;
 	}

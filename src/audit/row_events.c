@@ -29,6 +29,8 @@ typedef struct EventCollection
 	int64 upto;
 	List *events; /* CimsEvent */
 	CimsDescriptorCache *descriptors;
+	Oid whole;    /* the table whose row it is */
+	List *tables; /* that hold rows of it today */
 	List *former; /* Search: keys that the row had before */
 } EventCollection;
 
@@ -90,6 +92,17 @@ note_former_key(EventCollection *collection, const CimsEvent *event)
 	collection->former = lappend(collection->former, search);
 }
 
+/* Tells whether an event happened to a row of the table, and not before or after its partition was part of it. */
+static bool
+is_of_table(const EventCollection *collection, const CimsEvent *event)
+{
+	const CimsDescriptor *descriptor =
+		cims_descriptor_find(collection->descriptors, event->relation, event->entry.descriptor);
+
+	return list_member_oid(collection->tables, event->relation) ||
+		   (descriptor != NULL && descriptor->root == collection->whole);
+}
+
 /* Takes in an event of the wanted hash, if it is of the row. */
 static bool
 collect_event(const CimsEvent *event, void *arg)
@@ -98,7 +111,7 @@ collect_event(const CimsEvent *event, void *arg)
 	CimsBytes key = event->payload.fields[CIMS_FIELD_KEY];
 	MemoryContext caller;
 
-	if (event->seq >= collection->upto)
+	if (event->seq >= collection->upto || !is_of_table(collection, event))
 		return true;
 	if (!event->erased && (key.len != collection->image.len || memcmp(key.data, collection->image.data, key.len) != 0))
 		return true;
@@ -187,11 +200,12 @@ search_table(EventCollection *collection, const Search *search, Oid relation, Sn
 List *
 cims_row_events(const CimsRowKey *key, Oid relation, CimsDescriptorCache *descriptors, Snapshot snapshot)
 {
-	EventCollection collection = {.context = CurrentMemoryContext, .descriptors = descriptors};
+	EventCollection collection = {.context = CurrentMemoryContext, .descriptors = descriptors, .whole = relation};
 	List *tables = cims_history_all_tables(descriptors, relation);
 	Search *search = palloc0(sizeof(Search));
 	ListCell *cell;
 
+	collection.tables = cims_history_tables(relation);
 	search->key = key;
 	search->upto = PG_INT64_MAX;
 	collection.former = list_make1(search);

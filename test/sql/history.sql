@@ -112,6 +112,18 @@ DROP TABLE account_east;
 CREATE TYPE account_key AS (region text, number int);
 SELECT operation, version - 'phone' AS version FROM cims.history('account', ROW('east', 8)::account_key);
 
+-- the owner reads the rows of a partition that was dropped, and not what became of one that left
+ALTER TABLE account OWNER TO history_app;
+CREATE TABLE account_north PARTITION OF account FOR VALUES IN ('north');
+INSERT INTO account VALUES ('north', 9, '13800000009', 'inside');
+ALTER TABLE account DETACH PARTITION account_north;
+UPDATE account_north SET note = 'outside' WHERE number = 9;
+SET ROLE history_app;
+SELECT operation, version ->> 'note' AS note, hidden FROM cims.history('account', 'east', 8);
+SELECT operation, changed FROM cims.history('account', 'north', 9);
+RESET ROLE;
+SELECT operation, changed FROM cims.history('account_north', 'north', 9);
+
 -- an encrypted key is found by who may search its class
 CREATE TABLE card (no cims.enc_text(phone) PRIMARY KEY, note text);
 SELECT cims.audit('card');
