@@ -430,6 +430,7 @@ BEGIN
 	IF job.options->>'source' = 'plain' THEN
 		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', tbl, cims.shadow_trigger(col));
 	END IF;
+	PERFORM cims.move_governed(job.relation, col, shadow);
 	EXECUTE format('ALTER TABLE %s DROP COLUMN %I', tbl, col);
 	EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', tbl, shadow, col);
 	FOREACH command IN ARRAY commands LOOP

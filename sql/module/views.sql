@@ -81,12 +81,18 @@ CREATE TRIGGER number BEFORE INSERT ON cims.governed_column
 ALTER TABLE cims.governed_column ENABLE ALWAYS TRIGGER number;
 COMMENT ON TRIGGER number ON cims.governed_column IS 'numbers stand for columns of this database, names for those of dumps';
 
+CREATE FUNCTION cims.move_governed(relation regclass, "from" name, "to" name) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_move_governed';
+COMMENT ON FUNCTION cims.move_governed(regclass, name, name) IS
+	'gives the class that is noted for a column to another one that takes its place; for the table''s owner';
+
 -- The views there are
-CREATE FUNCTION cims.masking_view_columns(view oid, OUT number int2, OUT name name, OUT relation oid, OUT attnum int2, OUT displayed boolean)
+CREATE FUNCTION cims.masking_view_columns(view oid, OUT number int2, OUT name name, OUT relation oid, OUT attnum int2, OUT displayed boolean,
+		OUT class text, OUT mask text)
 	RETURNS SETOF record
 	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_masking_view_columns';
 COMMENT ON FUNCTION cims.masking_view_columns(oid) IS
-	'the columns of a masking view, the column of the table behind each, and whether it is governed; nothing for any other relation';
+	'the columns of a masking view, the column of the table behind each, and by what class and mask it is shown; nothing for any other relation';
 
 CREATE VIEW cims.masking_view AS
 	SELECT v.view::regclass AS view, v.relation::regclass AS relation, v.governed,
@@ -119,31 +125,41 @@ GRANT SELECT ON cims.masking_view TO PUBLIC;
 -- One column of a view to be made
 CREATE TYPE cims.shown_column AS (
 	name name,
-	attnum int2
+	attnum int2,
+	base name,
+	class text,
+	mask text
 );
-COMMENT ON TYPE cims.shown_column IS 'a column of a masking view: its name there, and the number of the table''s column';
+COMMENT ON TYPE cims.shown_column IS
+	'a column of a masking view: its name there, number and name of the table''s column, and by what class and mask it was shown, where it was and no class is noted for the column';
 
-CREATE FUNCTION cims.shown_expression("table" regclass, column_number int2) RETURNS text
+CREATE FUNCTION cims.shown_expression("table" regclass, shown cims.shown_column) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH RECURSIVE base (type, typmod) AS (
-		SELECT a.atttypid, a.atttypmod FROM pg_attribute a WHERE a.attrelid = "table" AND a.attnum = column_number
+	WITH RECURSIVE col AS (
+		SELECT a.* FROM pg_attribute a
+		WHERE a.attrelid = "table" AND NOT a.attisdropped AND a.attnum > 0 AND (a.attnum = shown.attnum OR a.attname = shown.base)
+		-- by name where the column of that number has gone, and another has taken its place
+		ORDER BY a.attnum = shown.attnum DESC LIMIT 1
+	), base (type, typmod) AS (
+		SELECT c.atttypid, c.atttypmod FROM col c
 		UNION ALL
 		SELECT t.typbasetype, t.typtypmod FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
 	), plain AS (
 		SELECT b.type, b.typmod, t.typnamespace = 'cims'::regnamespace AND t.typname LIKE 'enc\_%' AND t.typelem = 0 AS encrypted
 		FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype <> 'd'
+	), rule AS (
+		SELECT coalesce(g.class, shown.class) AS class, CASE WHEN g.class IS NULL THEN shown.mask ELSE g.mask END AS mask
+		FROM col c LEFT JOIN cims.governed_column g ON g.relation = "table" AND g.attnum = c.attnum
 	)
-	SELECT CASE WHEN g.class IS NULL THEN format('t.%I', a.attname)
-		ELSE format('cims.%s(t.%I%s, %L%s)%s', CASE WHEN p.encrypted THEN 'display_encrypted' ELSE 'display' END, a.attname,
-			CASE WHEN a.atttypid <> p.type THEN '::' || format_type(p.type, -1) ELSE '' END,
-			g.class, coalesce(', ' || quote_literal(g.mask), ''),
+	SELECT CASE WHEN r.class IS NULL THEN format('t.%I', c.attname)
+		ELSE format('cims.%s(t.%I%s, %L%s)%s', CASE WHEN p.encrypted THEN 'display_encrypted' ELSE 'display' END, c.attname,
+			CASE WHEN c.atttypid <> p.type THEN '::' || format_type(p.type, -1) ELSE '' END,
+			r.class, coalesce(', ' || quote_literal(r.mask), ''),
 			CASE WHEN p.typmod >= 0 AND NOT p.encrypted THEN '::' || format_type(p.type, p.typmod) ELSE '' END) END
-	FROM pg_attribute a CROSS JOIN plain p
-	LEFT JOIN cims.governed_column g ON g.relation = "table" AND g.name = a.attname
-	WHERE a.attrelid = "table" AND a.attnum = column_number AND NOT a.attisdropped
+	FROM col c CROSS JOIN plain p CROSS JOIN rule r
 $$;
-COMMENT ON FUNCTION cims.shown_expression(regclass, int2) IS 'what stands for a column in a masking view';
+COMMENT ON FUNCTION cims.shown_expression(regclass, cims.shown_column) IS 'what stands for a column in a masking view; NULL where there is none any more';
 
 CREATE FUNCTION cims.masking_view_query("table" regclass, columns cims.shown_column[]) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -153,9 +169,18 @@ AS $$
 		cims.relation_name("table"))
 	FROM unnest(columns) WITH ORDINALITY c
 	-- what is no column any more is left out
-	JOIN LATERAL (SELECT cims.shown_expression("table", c.attnum)) e (expression) ON e.expression IS NOT NULL
+	JOIN LATERAL (SELECT cims.shown_expression("table", ROW(c.name, c.attnum, c.base, c.class, c.mask)::cims.shown_column)) e (expression)
+		ON e.expression IS NOT NULL
 $$;
 COMMENT ON FUNCTION cims.masking_view_query(regclass, cims.shown_column[]) IS 'the query of a masking view';
+
+CREATE FUNCTION cims.shown_columns(view oid) RETURNS cims.shown_column[]
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_agg(ROW(c.name, c.attnum, a.attname, c.class, c.mask)::cims.shown_column ORDER BY c.number)
+	FROM cims.masking_view_columns(view) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum
+$$;
+COMMENT ON FUNCTION cims.shown_columns(oid) IS 'the columns of a masking view as they would be made again';
 
 /*
  * A masking view is put back, after a column of its table has changed, as its
@@ -176,11 +201,11 @@ COMMENT ON FUNCTION cims.restore_masking_view(text, text[], regclass, cims.shown
 CREATE FUNCTION cims.masking_view_command(view oid, except_column int2 DEFAULT NULL) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT cims.restore_masking_view(%L, %L, %s, %L)', cims.relation_name(view), v.reloptions, c.relation,
-		array_agg(ROW(c.name, c.attnum)::cims.shown_column ORDER BY c.number))
-	FROM cims.masking_view_columns(view) c JOIN pg_class v ON v.oid = view
-	WHERE c.attnum IS DISTINCT FROM except_column
-	GROUP BY v.reloptions, c.relation
+	SELECT format('SELECT cims.restore_masking_view(%L, %L, %s, %L)', cims.relation_name(view), v.reloptions,
+		(SELECT c.relation FROM cims.masking_view_columns(view) c LIMIT 1),
+		ARRAY(SELECT s FROM unnest(cims.shown_columns(view)) s WHERE s.attnum IS DISTINCT FROM except_column))
+	FROM pg_class v
+	WHERE v.oid = view AND cims.shown_columns(view) IS NOT NULL
 $$;
 COMMENT ON FUNCTION cims.masking_view_command(oid, int2) IS
 	'the command that makes a masking view again, without a column where told; NULL for any other relation';
@@ -458,7 +483,7 @@ BEGIN
 	END IF;
 	PERFORM cims.classify_columns("table", columns);
 	PERFORM cims.govern_encrypted("table");
-	SELECT array_agg(ROW(a.attname, a.attnum)::cims.shown_column ORDER BY a.attnum),
+	SELECT array_agg(ROW(a.attname, a.attnum, a.attname, NULL, NULL)::cims.shown_column ORDER BY a.attnum),
 		string_agg(format('"%s"', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE g.name IS NULL AND NOT columns ? a.attname)
 		INTO shown, open
 		FROM pg_attribute a LEFT JOIN cims.governed_column g ON g.relation = "table" AND g.name = a.attname
@@ -624,8 +649,8 @@ COMMENT ON FUNCTION cims.rebuild_masking_views(regclass, name, text, boolean) IS
 	'runs a command that views over a column stand against, and puts these back as the table then is';
 REVOKE ALL ON FUNCTION cims.rebuild_masking_views(regclass, name, text, boolean) FROM PUBLIC;
 
--- Make a view show what the classes are now; a column that it lacks comes last
-CREATE FUNCTION cims.refresh_masking_view(view regclass, added int2) RETURNS void
+-- Make a view show what the classes are now; a column that it lacks comes last, one that is opened is shown as it is
+CREATE FUNCTION cims.refresh_masking_view(view regclass, added int2, opened int2) RETURNS void
 	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -633,15 +658,16 @@ DECLARE
 	base regclass := cims.require_masking_view(view);
 	shown cims.shown_column[];
 BEGIN
-	SELECT array_agg(ROW(c.name, c.attnum)::cims.shown_column ORDER BY c.number) INTO shown FROM cims.masking_view_columns(view) c;
-	IF added IS NOT NULL AND added <> ALL (SELECT s.attnum FROM unnest(shown) s) THEN
-		shown := shown || (SELECT ROW(a.attname, a.attnum)::cims.shown_column FROM pg_attribute a WHERE a.attrelid = base AND a.attnum = added);
+	shown := ARRAY(SELECT CASE WHEN s.attnum = opened THEN ROW(s.name, s.attnum, s.base, NULL, NULL)::cims.shown_column ELSE s END
+		FROM unnest(cims.shown_columns(view)) s);
+	IF added <> ALL (SELECT s.attnum FROM unnest(shown) s) THEN
+		shown := shown || (SELECT ROW(a.attname, a.attnum, a.attname, NULL, NULL)::cims.shown_column FROM pg_attribute a WHERE a.attrelid = base AND a.attnum = added);
 	END IF;
 	EXECUTE format('CREATE OR REPLACE VIEW %s AS %s', cims.relation_name(view), cims.masking_view_query(base, shown));
 END
 $$;
-COMMENT ON FUNCTION cims.refresh_masking_view(regclass, int2) IS 'makes a masking view show its columns by their classes of today, and one more where told';
-REVOKE ALL ON FUNCTION cims.refresh_masking_view(regclass, int2) FROM PUBLIC;
+COMMENT ON FUNCTION cims.refresh_masking_view(regclass, int2, int2) IS 'makes a masking view show its columns by their classes of today, and one more where told';
+REVOKE ALL ON FUNCTION cims.refresh_masking_view(regclass, int2, int2) FROM PUBLIC;
 
 CREATE FUNCTION cims.rename_governed("table" regclass, "column" name, new_name name) RETURNS void
 	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -707,7 +733,8 @@ BEGIN
 	END IF;
 	FOR view IN SELECT v.view FROM cims.masking_view v WHERE v.relation = "table" ORDER BY v.view LOOP
 		PERFORM cims.refresh_masking_view(view,
-			CASE WHEN change -> 'visible' = 'true' OR (class IS NOT NULL AND change ? 'class') THEN number END);
+			CASE WHEN change -> 'visible' = 'true' OR (class IS NOT NULL AND change ? 'class') THEN number END,
+			CASE WHEN class IS NULL THEN number END);
 	END LOOP;
 END
 $$;

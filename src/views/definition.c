@@ -63,23 +63,21 @@ constant_text(List *args, int n)
 	return TextDatumGetCString(((Const *) node)->constvalue);
 }
 
-/* Reads by what class and mask a column is displayed; a class that cannot be told is nobody's. */
-static void
+/* Reads by what class and mask a column is displayed; false where these are not written as constants. */
+static bool
 read_display(CimsViewColumn *column, FuncExpr *call)
 {
-	char *class = constant_text(call->args, 1);
-	char *mask = constant_text(call->args, 2);
 	const char *error;
 
 	column->displayed = true;
-	if (class != NULL && cims_class_name_valid(class, strlen(class)) &&
-		cims_class_id_of_name(class, strlen(class), &column->class_id) == CIMS_CRYPTO_OK)
-		column->class = class;
-	else
-		column->class_id = 0;
-	column->has_mask = list_length(call->args) > 2;
-	if (column->has_mask && (mask == NULL || !cims_mask_parse(mask, strlen(mask), &column->mask, &error)))
-		column->mask.kind = CIMS_MASK_NULL;
+	column->class = constant_text(call->args, 1);
+	if (column->class == NULL || !cims_class_name_valid(column->class, strlen(column->class)))
+		return false;
+	cims_crypto_check(cims_class_id_of_name(column->class, strlen(column->class), &column->class_id), "compute the id of a class");
+	if (list_length(call->args) < 3)
+		return true;
+	column->mask_text = constant_text(call->args, 2);
+	return column->mask_text != NULL && cims_mask_parse(column->mask_text, strlen(column->mask_text), &column->mask, &error);
 }
 
 /* Reads what an expression of a view shows; NULL where that is no column. */
@@ -95,7 +93,8 @@ read_column(Relation view, const TargetEntry *entry)
 	column->type = attribute->atttypid;
 	if (IsA(node, FuncExpr) && is_display(((FuncExpr *) node)->funcid))
 	{
-		read_display(column, (FuncExpr *) node);
+		if (!read_display(column, (FuncExpr *) node))
+			return NULL;
 		node = strip_coercions(linitial(((FuncExpr *) node)->args));
 	}
 	if (!IsA(node, Var) || ((Var *) node)->varattno <= 0)
@@ -158,7 +157,7 @@ cims_views_columns(Relation view, Oid *table)
 
 /*
  * SQL: cims.masking_view_columns(view oid) returns setof record (number int2,
- * name name, relation oid, attnum int2, displayed boolean)
+ * name name, relation oid, attnum int2, displayed boolean, class text, mask text)
  *
  * Returns one row for each column of a masking view, none for any other relation.
  */
@@ -178,8 +177,8 @@ cims_masking_view_columns(PG_FUNCTION_ARGS)
 	{
 		CimsViewColumn *column = lfirst(cell);
 		NameData name;
-		Datum values[5];
-		bool nulls[5] = {false};
+		Datum values[7];
+		bool nulls[7] = {false};
 
 		namestrcpy(&name, column->name);
 		values[0] = Int16GetDatum(column->number);
@@ -187,6 +186,10 @@ cims_masking_view_columns(PG_FUNCTION_ARGS)
 		values[2] = ObjectIdGetDatum(table);
 		values[3] = Int16GetDatum(column->base);
 		values[4] = BoolGetDatum(column->displayed);
+		nulls[5] = column->class == NULL;
+		values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(column->class);
+		nulls[6] = column->mask_text == NULL;
+		values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(column->mask_text);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	relation_close(view, AccessShareLock);

@@ -76,7 +76,7 @@ describe(Relation view, const CimsViewColumn *column, const char *outcome, int64
 	appendStringInfoString(&detail, ", \"column\": ");
 	escape_json(&detail, column->name);
 	appendStringInfoString(&detail, ", \"class\": ");
-	escape_json(&detail, column->class != NULL ? column->class : "");
+	escape_json(&detail, column->class);
 	if (actor != NULL)
 	{
 		appendStringInfoString(&detail, ", \"actor\": ");

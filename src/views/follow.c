@@ -13,8 +13,11 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -50,24 +53,32 @@ new_name_of_column(Oid relation, AttrNumber attnum, NameData *name)
 	return found;
 }
 
-/* Gives a row the name that its column has now. */
+/* Gives a row another column. */
 static void
-rename_row(Relation governed, HeapTuple row, Oid relation, AttrNumber attnum)
+replace_column(Relation governed, HeapTuple row, AttrNumber attnum, Name name)
 {
 	TupleDesc desc = RelationGetDescr(governed);
 	Datum *values = palloc0(sizeof(Datum) * desc->natts);
 	bool *nulls = palloc0(sizeof(bool) * desc->natts);
 	bool *replaces = palloc0(sizeof(bool) * desc->natts);
-	NameData name;
-	bool isnull;
 
-	if (!new_name_of_column(relation, attnum, &name) ||
-		namestrcmp(DatumGetName(heap_getattr(row, GOVERNED_NAME, desc, &isnull)), NameStr(name)) == 0)
-		return;
-	values[GOVERNED_NAME - 1] = NameGetDatum(&name);
-	replaces[GOVERNED_NAME - 1] = true;
+	values[GOVERNED_ATTNUM - 1] = Int16GetDatum(attnum);
+	values[GOVERNED_NAME - 1] = NameGetDatum(name);
+	replaces[GOVERNED_ATTNUM - 1] = replaces[GOVERNED_NAME - 1] = true;
 	row = heap_modify_tuple(row, desc, values, nulls, replaces);
 	CatalogTupleUpdate(governed, &row->t_self, row);
+}
+
+/* Gives a row the name that its column has now. */
+static void
+rename_row(Relation governed, HeapTuple row, Oid relation, AttrNumber attnum)
+{
+	NameData name;
+	bool isnull;
+	Datum known = heap_getattr(row, GOVERNED_NAME, RelationGetDescr(governed), &isnull);
+
+	if (new_name_of_column(relation, attnum, &name) && namestrcmp(DatumGetName(known), NameStr(name)) != 0)
+		replace_column(governed, row, attnum, &name);
 }
 
 /* Deletes the rows of a table or of one column, or gives them their new names. */
@@ -95,6 +106,41 @@ follow(Oid relation, AttrNumber attnum, bool dropped)
 	}
 	systable_endscan(scan);
 	table_close(governed, RowExclusiveLock);
+}
+
+/*
+ * SQL: cims.move_governed(relation regclass, "from" name, "to" name) returns void
+ *
+ * Gives the class that is noted for a column to another column of the table,
+ * which is about to take its place.  Raises unless the caller owns the table.
+ */
+PG_FUNCTION_INFO_V1(cims_move_governed);
+Datum
+cims_move_governed(PG_FUNCTION_ARGS)
+{
+	Oid relation = PG_GETARG_OID(0);
+	AttrNumber to = get_attnum(relation, NameStr(*PG_GETARG_NAME(2)));
+	Relation governed;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple row;
+
+	if (!CIMS_OWNS_RELATION(relation, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relation));
+	if (to <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist", NameStr(*PG_GETARG_NAME(2)), get_rel_name(relation))));
+	governed = table_open(cims_table_oid("governed_column"), RowExclusiveLock);
+	ScanKeyInit(&keys[0], GOVERNED_RELATION, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
+	ScanKeyInit(&keys[1], GOVERNED_ATTNUM, BTEqualStrategyNumber, F_INT2EQ,
+				Int16GetDatum(get_attnum(relation, NameStr(*PG_GETARG_NAME(1)))));
+	scan = systable_beginscan(governed, InvalidOid, false, NULL, 2, keys);
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+		replace_column(governed, row, to, PG_GETARG_NAME(2));
+	systable_endscan(scan);
+	table_close(governed, RowExclusiveLock);
+	PG_RETURN_VOID();
 }
 
 /* Object access hook. */

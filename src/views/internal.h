@@ -17,15 +17,15 @@
 /* A column of a masking view. */
 typedef struct CimsViewColumn
 {
-	AttrNumber number; /* in the view */
-	AttrNumber base;   /* in the table */
-	const char *name;  /* in the view */
-	Oid type;          /* in the view */
-	bool displayed;    /* by the caller's grant on class_id, else as it is */
-	int32 class_id;    /* 0 where it is not written as a constant: nobody's */
-	const char *class; /* its name, NULL where class_id is 0 */
-	bool has_mask;     /* the view has a mask of its own for it */
-	CimsMaskRule mask; /* which is this */
+	AttrNumber number;     /* in the view */
+	AttrNumber base;       /* in the table */
+	const char *name;      /* in the view */
+	Oid type;              /* in the view */
+	bool displayed;        /* by the caller's grant on a class, else as it is */
+	int32 class_id;        /* the class, where it is displayed */
+	const char *class;     /* its name; else NULL */
+	const char *mask_text; /* the view's own mask for it, NULL where that of the class holds */
+	CimsMaskRule mask;     /* what this means */
 } CimsViewColumn;
 
 /* definition.c: the columns (CimsViewColumn) of a masking view and its table; NIL for any other relation */

@@ -217,9 +217,9 @@ is_mask_of(const CimsViewColumn *column, Oid collation, Datum old, bool old_null
 	CimsMaskRule rule;
 	Datum masked;
 
-	if (old_null || new_null || (class == NULL && !column->has_mask))
+	if (old_null || new_null || (class == NULL && column->mask_text == NULL))
 		return false;
-	rule = column->has_mask ? column->mask : class->mask;
+	rule = column->mask_text != NULL ? column->mask : class->mask;
 	return cims_views_mask_plain(column->type, old, &rule, &masked) && is_same(column, collation, masked, false, new, false);
 }
 

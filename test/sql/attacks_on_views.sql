@@ -132,7 +132,7 @@ SELECT failure('CREATE OR REPLACE FUNCTION cims.display(anyelement, text) RETURN
 SELECT failure('CREATE FUNCTION cims.display(text, text) RETURNS text LANGUAGE sql AS ''SELECT $1''');
 SELECT failure('SELECT cims.alter_governed(''customer'', ''phone'', ''{"class": null, "visible": true}'')');
 SELECT failure('UPDATE cims.governed_column SET class = ''note''');
-SELECT failure('SELECT cims.restore_masking_view(''public.stolen'', NULL, ''customer'', ARRAY[ROW(''phone'', 2)]::cims.shown_column[])');
+SELECT failure('SELECT cims.restore_masking_view(''public.stolen'', NULL, ''customer'', ARRAY[ROW(''phone'', 2, ''phone'', NULL, NULL)]::cims.shown_column[])');
 SELECT failure('SELECT * FROM stolen');
 
 -- objects of the caller's own under names that the views use
