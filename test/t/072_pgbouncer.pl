@@ -1,5 +1,5 @@
 # One pool role, many end users: PgBouncer in transaction mode hands 20 server
-# connections (5 unless CIMS_LONG is set) around 250 clients (50), which act for
+# connections (5 unless CIMS_LONG is set) around 1,000 clients (50), which act for
 # 1,000 users (100) in turns, each with a token of its own.  If this fails, a user
 # sees another user's rows.
 
@@ -15,7 +15,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my ($users, $clients, $servers, $rounds) = $ENV{CIMS_LONG} ? (1000, 250, 20, 40) : (100, 50, 5, 20);
+my ($users, $clients, $servers, $rounds) = $ENV{CIMS_LONG} ? (1000, 1000, 20, 10) : (100, 50, 5, 20);
 my $pgbouncer = (grep { -x } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin', '/usr/local/sbin')[0];
 ok(defined $pgbouncer, 'there is PgBouncer') or BAIL_OUT('pgbouncer is missing');
 
@@ -85,7 +85,7 @@ my $bouncer;
 END { $bouncer->kill_kill if defined $bouncer; }
 # a client is a file to PgBouncer and to pgbench
 my @many_files = ('sh', '-c', 'ulimit -n 4096; exec "$@"', 'sh');
-$bouncer = IPC::Run::start([ @many_files, $pgbouncer, "$dir/pgbouncer.ini" ], '<', \undef, '>', \my $bouncer_out, '2>', \my $bouncer_err);
+$bouncer = IPC::Run::start([ @many_files, $pgbouncer, '-q', "$dir/pgbouncer.ini" ], '<', \undef, '>', "$dir/pgbouncer.out", '2>&1');
 for (1 .. 100)
 {
 	last if -S $node->host . "/.s.PGSQL.$port";
@@ -98,7 +98,7 @@ for (1 .. 100)
 my $script = "$dir/client.sql";
 write_closed_file($script, q{
 \set round :round + 1
-\set me 1 + (:client_id + :clients * :round) % :users
+\set me 1 + (:client_id + 7 * :round) % :users
 SELECT literal AS token FROM token WHERE end_user = :me \gset
 BEGIN;
 SELECT cims.login(:token);
@@ -119,7 +119,7 @@ SELECT check_seen('nobody 0 pool', coalesce(cims.actor(), 'nobody') || ' ' || co
 COMMIT;
 });
 my ($stdout, $stderr);
-my $good = IPC::Run::run([ @many_files, $node->installed_command('pgbench'), qw(-n -j 2 -c), $clients, '-t', $rounds, '-D', 'round=0', '-D', "clients=$clients", '-D', "users=$users", '-U', 'pool', '-h', $node->host, '-p', $port, '-f', $script, 'postgres' ],
+my $good = IPC::Run::run([ @many_files, $node->installed_command('pgbench'), qw(-n -j 2 -c), $clients, '-t', $rounds, '-D', 'round=0', '-D', "users=$users", '-U', 'pool', '-h', $node->host, '-p', $port, '-f', $script, 'postgres' ],
 	'>', \$stdout, '2>', \$stderr);
 ok($good, "$users users saw their own rows and no others") or diag(substr($stderr, 0, 4000));
 like($stdout, qr/number of transactions actually processed: @{[ $clients * $rounds ]}\/@{[ $clients * $rounds ]}\b/, 'each in every round');
