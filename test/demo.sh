@@ -137,6 +137,24 @@ wal_files()
 	done
 }
 
+# Turn hexadecimal into base64url without padding.
+hex_to_base64url()
+{
+	fold -w 2 | while read -r byte
+	do
+		printf "\\$(printf %o "0x$byte")"
+	done | openssl base64 -A | tr '+/' '-_' | tr -d '='
+}
+
+# A token of an end user, as an identity provider signs it: token_of USER
+token_of()
+{
+	signed="$(printf '{"alg":"HS256","kid":"demo"}' | openssl base64 -A | tr '+/' '-_' | tr -d '=').$(
+		printf '{"sub":"%s","exp":%s}' "$1" "$(($(date +%s) + 300))" | openssl base64 -A | tr '+/' '-_' | tr -d '=')"
+	say "$signed.$(printf %s "$signed" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$(cat "$workshop/token.key")" -binary |
+		openssl base64 -A | tr '+/' '-_' | tr -d '=')"
+}
+
 # The application: statements as any driver sends them, before and after.
 application='
 SELECT id, name, email, balance FROM customer WHERE phone = '\''PHONE'\'';
@@ -383,13 +401,65 @@ tell "Even a superuser does not change the record:"
 refused postgres "DELETE FROM cims.event" "part of the audit record"
 tell "One who owns the machine can: the server stopped, the extension left out, triggers off."
 stop_cluster crm
-run "printf '%s\n' \"UPDATE pg_trigger SET tgenabled = 'D'\" \"UPDATE orders SET amount = amount + 1000 WHERE id = $order\" \"UPDATE cims.event SET payload = set_byte(payload, 50, 0) WHERE seq = (SELECT max(seq) FROM cims.event)\" | postgres --single -D $data -c shared_preload_libraries= crm >/dev/null 2>&1"
+run "printf '%s\n' \"UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid::regclass::text ~ '^(orders|cims.event)'\" \"UPDATE orders SET amount = amount + 1000 WHERE id = $order\" \"UPDATE cims.event SET payload = set_byte(payload, 50, 0) WHERE seq = (SELECT max(seq) FROM cims.event)\" | postgres --single -D $data -c shared_preload_libraries= crm >/dev/null 2>&1"
 start_cluster crm
 sql postgres "SELECT check_name, detail FROM cims.verify_ledger(pg_read_file('$workshop/held')) WHERE NOT ok"
 claim "the altered record is found" contains "payload"
 claim "against the checkpoint that was held" lacks "anchored"
 sql postgres "SELECT problem, row_key, columns FROM cims.verify_table('orders')"
 claim "and so is the order that was changed past it" contains "amount"
+sql postgres "SELECT finding, object FROM cims.audit_watch() ORDER BY 1, 2"
+claim "the watchdog names the triggers that are off" contains "trigger is disabled"
+sql app "ALTER TABLE orders ENABLE TRIGGER USER"
+
+chapter "11. One pooled connection, three end users"
+tell "An application connects as one role. Who its user is, the database knows by a signed token; which rows that user sees, by rules."
+run "openssl rand -hex 32 >$workshop/token.key"
+(umask 077 && printf '{"keys": [{"kty": "oct", "kid": "demo", "alg": "HS256", "k": "%s"}]}' "$(hex_to_base64url <"$workshop/token.key")" >"$workshop/keys.json")
+sql postgres "ALTER SYSTEM SET cims.jwks_file = '$workshop/keys.json'"
+sql postgres "SELECT pg_reload_conf()"
+sql postgres "CREATE ROLE shop LOGIN NOINHERIT"
+sql app "ALTER TABLE orders ADD owner text NOT NULL DEFAULT 'zhang', ADD org int NOT NULL DEFAULT 11"
+sql app "UPDATE orders SET owner = 'li', org = 12 WHERE id % 3 = 1"
+sql app "UPDATE orders SET owner = 'wang', org = 111 WHERE id % 3 = 2"
+sql app "GRANT SELECT ON orders TO shop"
+sql postgres "SELECT cims.add_organisation('11', name => 'East'), cims.add_organisation('12', name => 'West'), cims.add_organisation('111', '11', 'East, team 1')"
+sql postgres "SELECT cims.set_scope_role('manager', 'department_and_below'), cims.grant_membership('qian', 'manager', '11', reason => 'head of East')"
+sql postgres "SELECT cims.secure_table('orders', owner_column => 'owner', org_column => 'org', dry_run => true)" -A -t
+sql postgres "SELECT count(*) FROM cims.secure_table('orders', owner_column => 'owner', org_column => 'org')"
+cat >"$workshop/pgbouncer.ini" <<C
+[databases]
+crm = host=$socket dbname=crm
+[pgbouncer]
+listen_port = 6543
+unix_socket_dir = $socket
+auth_type = trust
+auth_file = $workshop/users.txt
+pool_mode = transaction
+default_pool_size = 1
+logfile = $workshop/pgbouncer.log
+pidfile = $workshop/pgbouncer.pid
+C
+say '"shop" ""' >"$workshop/users.txt"
+pgbouncer -q -d "$workshop/pgbouncer.ini"
+tell "PgBouncer in transaction mode, with a single server connection for everybody:"
+for user in li wang qian
+do
+	token=$(token_of "$user")
+	printf '\n'
+	say "    shop, for $user=> BEGIN; SELECT cims.login(\$1); SELECT cims.actor(), count(*), array_agg(DISTINCT owner) AS owners FROM orders; COMMIT;"
+	out=$(printf '%s\n' "BEGIN;" "SELECT cims.login(:'token') \\g /dev/null" "SELECT cims.actor(), count(*), array_agg(DISTINCT owner) AS owners FROM orders;" "COMMIT;" |
+		psql -X -q -h "$socket" -p 6543 -U shop -d crm -v ON_ERROR_STOP=1 -v token="$token" 2>&1) || { say "$out" | indent; die "this should not fail"; }
+	say "$out" | indent
+	claim "$user is known" contains "$user"
+	[ "$user" = qian ] || claim "and sees own orders alone" contains "{$user}"
+done
+claim "the head of East sees the team's orders and those of East, not those of West" contains "{wang,zhang}"
+run "psql -X -q -h $socket -p 6543 -U shop -d crm -c 'SELECT cims.actor(), count(*) FROM orders'"
+claim "the next transaction on the same connection is nobody's" contains "| 0"
+sql postgres "SELECT who, rule, allows, detail FROM cims.explain_access('orders', '1', 'qian')"
+claim "and why is one query" contains "result"
+kill "$(cat "$workshop/pgbouncer.pid")"
 
 stop_cluster crm
 printf '\nAll %s claims were checked and hold.\n' "$claims"

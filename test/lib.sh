@@ -22,8 +22,8 @@ then
 	pg_major=$(echo "$pg_major" | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
 fi
 packages_build="make gcc libc6-dev libssl-dev postgresql-$pg_major postgresql-client-$pg_major postgresql-server-dev-$pg_major"
-packages_demo="$packages_build openssl python3"
-packages_test="$packages_demo python3-django python3-psycopg2 python3-sqlalchemy binutils perl libipc-run-perl clang-format-14 clang-14 libclang-rt-14-dev softhsm2 opensc faketime oathtool pgbouncer"
+packages_demo="$packages_build openssl python3 pgbouncer"
+packages_test="$packages_demo python3-django python3-psycopg2 python3-sqlalchemy binutils perl libipc-run-perl clang-format-14 clang-14 libclang-rt-14-dev softhsm2 opensc faketime oathtool"
 packages_long="$packages_test valgrind"
 
 # Flags that the gate compiles with.  The three -Wno- are for PostgreSQL's own
