@@ -456,7 +456,7 @@ do
 done
 claim "the head of East sees the team's orders and those of East, not those of West" contains "{wang,zhang}"
 run "psql -X -q -h $socket -p 6543 -U shop -d crm -c 'SELECT cims.actor(), count(*) FROM orders'"
-claim "the next transaction on the same connection is nobody's" contains "| 0"
+claim "the next transaction on the same connection is nobody's" contains "|     0"
 sql postgres "SELECT who, rule, allows, detail FROM cims.explain_access('orders', '1', 'qian')"
 claim "and why is one query" contains "result"
 kill "$(cat "$workshop/pgbouncer.pid")"
