@@ -56,7 +56,7 @@ static const CimsTokenError role_error = {
 	"Grant that role to the session user."};
 
 static const CimsTokenError left_error = {
-	MAKE_SQLSTATE('2', '8', 'I', '1', '2'), "the actor has left",
+	MAKE_SQLSTATE('2', '8', 'I', '1', '3'), "the actor has left",
 	"Where that was a mistake, a security officer calls cims.readmit()."};
 
 /* Verify a token; NULL, and a state in the transaction's memory, where it is good. */

@@ -23,7 +23,7 @@ static text *text_of_utf8(const char *utf8, size_t len);
 /*
  * SQL: cims.login(token text) returns void.  Makes the token's subject the actor
  * of this transaction, and takes the role that it names, as SET LOCAL ROLE would.
- * Raises SQLSTATE 28I01 to 28I11, one for each kind of refusal.
+ * Raises SQLSTATE 28I01 to 28I11 and 28I13, one for each kind of refusal.
  */
 PG_FUNCTION_INFO_V1(cims_login);
 Datum

@@ -14,6 +14,7 @@ CREATE ROLE bg_officer LOGIN IN ROLE pg_monitor;
 CREATE ROLE bg_second LOGIN IN ROLE pg_monitor;
 CREATE ROLE bg_support LOGIN;
 CREATE ROLE bg_other LOGIN;
+GRANT bg_support TO bg_second;
 GRANT EXECUTE ON FUNCTION cims.request_grant, cims.approve_grant, cims.reject_grant, cims.review_break_glass TO bg_officer, bg_second;
 CREATE TABLE customer (id int PRIMARY KEY, phone cims.enc_text(phone), owner text);
 INSERT INTO customer VALUES (1, '13700137000', 'zhang'), (2, '13800138000', 'li');
@@ -60,6 +61,8 @@ SELECT cims.approve_grant(3);
 \set SHOW_CONTEXT never
 BEGIN;
 SELECT cims.approve_grant(1, 'seen the ticket');
+-- its own approval does not count
+SELECT phone LIKE 'cims:1:%' FROM customer WHERE id = 1;
 ROLLBACK;
 SELECT state FROM cims.grant_request WHERE id = 1;
 SELECT cims.approve_grant(1, 'seen the ticket');
