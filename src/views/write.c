@@ -174,7 +174,6 @@ run_statement(Write *write, Relation relation, TupleDesc *desc)
 {
 	CimsViewStatement statement = {.text = write->text.data, .n_params = list_length(write->types)};
 	Tuplestorestate *result = tuplestore_begin_heap(false, false, work_mem);
-	TupleTableSlot *slot;
 	HeapTuple row = NULL;
 	ListCell *cell;
 
@@ -185,11 +184,17 @@ run_statement(Write *write, Relation relation, TupleDesc *desc)
 	statement.nulls = write->nulls;
 	statement.relation = RelationGetRelid(relation);
 	statement.owner = write->view->rd_rel->relowner;
+	*desc = NULL;
 	cims_views_run(&statement, result, desc);
-	slot = MakeSingleTupleTableSlot(*desc, &TTSOpsMinimalTuple);
-	if (tuplestore_gettupleslot(result, true, false, slot))
-		row = ExecCopySlotHeapTuple(slot);
-	ExecDropSingleTupleTableSlot(slot);
+	/* a rule of the table may leave nothing of the statement */
+	if (*desc != NULL)
+	{
+		TupleTableSlot *slot = MakeSingleTupleTableSlot(*desc, &TTSOpsMinimalTuple);
+
+		if (tuplestore_gettupleslot(result, true, false, slot))
+			row = ExecCopySlotHeapTuple(slot);
+		ExecDropSingleTupleTableSlot(slot);
+	}
 	tuplestore_end(result);
 	return row;
 }

@@ -123,6 +123,19 @@ DELETE FROM customer_masked WHERE id = 3;
 RESET ROLE;
 ALTER TABLE customer DISABLE ROW LEVEL SECURITY;
 
+-- rules and triggers of the table: what they keep from happening has not happened
+CREATE RULE nothing AS ON DELETE TO customer DO INSTEAD NOTHING;
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.city = 'nowhere' THEN RETURN NULL; END IF; NEW.city := initcap(NEW.city); RETURN NEW; END $$;
+CREATE TRIGGER keep BEFORE INSERT OR UPDATE ON customer FOR EACH ROW EXECUTE FUNCTION keep();
+SET ROLE mw_clerk;
+DELETE FROM customer_masked WHERE id = 3 RETURNING id;
+UPDATE customer_masked SET city = 'nowhere' WHERE id = 3 RETURNING id;
+INSERT INTO customer_masked (name, city) VALUES ('x', 'nowhere') RETURNING id;
+UPDATE customer_masked SET city = 'changsha' WHERE id = 3 RETURNING id, city;
+RESET ROLE;
+DROP RULE nothing ON customer;
+DROP TRIGGER keep ON customer;
+
 -- nothing of the caller's is found by name while the trigger runs
 CREATE SCHEMA mw_tricks AUTHORIZATION mw_clerk;
 SET ROLE mw_clerk;
