@@ -455,8 +455,14 @@ BEGIN
 			jsonb_typeof(c->'is') = 'null' AS gone
 		FROM unnest(changes) c
 	LOOP
-		-- what another database has told meanwhile
 		CONTINUE WHEN first_look;
+		-- a table is looked at from when its audit begins until that ends, which are on the record themselves
+		CONTINUE WHEN change.kind = 'table' AND CASE
+			WHEN change.gone THEN EXISTS (SELECT FROM pg_class r WHERE r.oid = change.id::oid)
+			ELSE jsonb_typeof(change.was) = 'null'
+				AND EXISTS (SELECT FROM cims.audited_table a, cims.table_tree(a.relation) t WHERE t.relation = change.id::oid)
+			END;
+		-- what another database has told meanwhile
 		IF NOT (change.explained OR EXISTS (
 			SELECT FROM cims.cluster_change c
 			WHERE c.xid::text = change."is"->>'writer'

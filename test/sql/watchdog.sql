@@ -148,6 +148,16 @@ SELECT cims.dismiss_finding('nothing', 'of it', 'we tried it');
 SELECT cims.dismiss_finding('nothing', 'of it', ' ');
 SELECT * FROM watch();
 SELECT * FROM recorded();
+-- a table that comes to be audited, or ceases to be, long after the last command was made or dropped by none
+CREATE TABLE late (id int PRIMARY KEY);
+SELECT * FROM watch();
+SELECT * FROM watch();
+SELECT cims.audit('late');
+SELECT * FROM watch();
+SELECT * FROM watch();
+SELECT cims.unaudit('late');
+SELECT * FROM watch();
+SELECT * FROM watch();
 -- a recorded command does not cover what was done to another object
 UPDATE pg_authid SET rolsuper = false WHERE rolname = 'watch_bob';
 CREATE ROLE watch_carl;
