@@ -112,6 +112,18 @@ ok($node->poll_query_until('one', $sealed), 'and works');
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'cims%' AND datname IS NOT NULL}),
 	'it is connected to no database');
 
+# no worker is free: said once, and over by itself; the launcher and that of logical replication take the two there are
+$node->append_conf('postgresql.conf', 'max_worker_processes = 2');
+$began = -s $log;
+$node->restart;
+$node->safe_psql('one', $record);
+ok($node->wait_for_log(qr/no background worker is free to seal the ledger/, $began), 'that no worker is free is logged');
+usleep(1_000_000);
+@said = slurp_file($log, $began) =~ /no background worker is free/g;
+is(scalar(@said), 1, 'once');
+$node->append_conf('postgresql.conf', 'max_worker_processes = 8');
+$node->restart;
+ok($node->poll_query_until('one', $sealed), 'with more of them what waited is sealed');
 unlike(slurp_file($log), qr/FATAL:  (?!the database system is)/, 'no process of the worker ended by an error');
 
 $node->stop;
