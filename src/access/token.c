@@ -19,6 +19,8 @@
  */
 #include "postgres.h"
 
+#include <time.h>
+
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -55,6 +57,7 @@ static const CimsActorState *take_plain(char **newval, GucSource source);
 static const CimsActorState *take_leaders(const char *value);
 static char *make_stamp(const CimsActorState *state);
 static const CimsActorState *current_state(void);
+static TimestampTz coarse_time(void);
 
 /* Define the settings. */
 void
@@ -97,7 +100,7 @@ cims_access_state(bool of_statement)
 {
 	const CimsActorState *state = current_state();
 
-	if (state == NULL || IsParallelWorker() || state->actor.expires > GetCurrentTimestamp())
+	if (state == NULL || IsParallelWorker() || state->actor.expires > coarse_time())
 		return state;
 	if (of_statement && state->actor.expires > GetCurrentStatementStartTimestamp())
 		ereport(ERROR,
@@ -269,4 +272,20 @@ current_state(void)
 	if (!IsParallelWorker() && (token->transaction != CIMS_LOCAL_TRANSACTION || token->started != GetCurrentTransactionStartTimestamp()))
 		return NULL;
 	return token->state;
+}
+
+/*
+ * Return the time to within the kernel's tick, a few milliseconds: a policy asks
+ * for every row, and reading the clock to the nanosecond would cost most of that.
+ */
+static TimestampTz
+coarse_time(void)
+{
+#ifdef CLOCK_REALTIME_COARSE
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0)
+		return (now.tv_sec - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (int64) SECS_PER_DAY) * USECS_PER_SEC + now.tv_nsec / 1000;
+#endif
+	return GetCurrentTimestamp();
 }
