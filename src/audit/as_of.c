@@ -126,7 +126,12 @@ take_frame(const CimsEvent *event, void *arg)
 	PastTable *table = find_table(past, event->relation);
 
 	if (!had_happened(&past->point, event))
+	{
+		/* what was dropped since is missing from every moment before */
+		if (event->entry.operation == CIMS_OP_RECORD)
+			(void) cims_history_pruning(event, past->context, &table->turns);
 		return true;
+	}
 	switch (event->entry.operation)
 	{
 		case CIMS_OP_DESCRIPTOR:
@@ -342,7 +347,7 @@ tell_limits(const Past *past)
 	if (past->partial)
 		ereport(NOTICE,
 				errmsg("rows may be missing"),
-				errdetail("The record was begun without the rows that were there."));
+				errdetail("The record was begun without the rows that were there, or what told of them was dropped after its retention."));
 	if (past->lost > 0)
 		ereport(NOTICE,
 				errmsg_plural("%lld event cannot be taken into account", "%lld events cannot be taken into account",

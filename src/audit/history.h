@@ -189,14 +189,16 @@ typedef enum CimsTurnKind
 	CIMS_TURN_BEGUN,     /* the record begins; images of the rows follow, or not */
 	CIMS_TURN_REWRITTEN, /* the rows read otherwise from now on; so do images of them that follow */
 	CIMS_TURN_EMPTIED,
-	CIMS_TURN_ENDED
+	CIMS_TURN_ENDED,
+	CIMS_TURN_PRUNED /* old events were dropped, after images of the rows; it tells of all moments before it */
 } CimsTurnKind;
 
 typedef struct CimsTurn
 {
 	int64 seq;
 	CimsTurnKind kind;
-	bool rows; /* images of all rows follow */
+	bool rows;    /* images of all rows follow */
+	int64 images; /* of PRUNED: the turn after which the images came; 0: there were none */
 } CimsTurn;
 
 /* Since when the rows of a table are known, at one moment. */
@@ -208,6 +210,7 @@ typedef struct CimsKnowledge
 } CimsKnowledge;
 
 extern bool cims_history_turn(const CimsEvent *event, MemoryContext context, List **turns);
+extern bool cims_history_pruning(const CimsEvent *event, MemoryContext context, List **turns); /* only a turn of kind PRUNED */
 extern void cims_history_settle(List *turns, bool keyless, CimsKnowledge *knowledge);
 
 #endif

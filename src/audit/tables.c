@@ -148,6 +148,14 @@ cims_history_turn(const CimsEvent *event, MemoryContext context, List **turns)
 	}
 	else if (is_text(detail_member(event, "event"), "audit ended"))
 		turn.kind = CIMS_TURN_ENDED;
+	else if (is_text(detail_member(event, "event"), "events dropped"))
+	{
+		JsonbValue *images = detail_member(event, "images");
+
+		turn.kind = CIMS_TURN_PRUNED;
+		if (images != NULL && images->type == jbvNumeric)
+			turn.images = DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(images->val.numeric)));
+	}
 	else
 		return false;
 	caller = MemoryContextSwitchTo(context);
@@ -156,6 +164,13 @@ cims_history_turn(const CimsEvent *event, MemoryContext context, List **turns)
 	*turns = lappend(*turns, copy);
 	MemoryContextSwitchTo(caller);
 	return true;
+}
+
+/* Takes an event into a list of turns where it tells that old events were dropped. */
+bool
+cims_history_pruning(const CimsEvent *event, MemoryContext context, List **turns)
+{
+	return is_text(detail_member(event, "event"), "events dropped") && cims_history_turn(event, context, turns);
 }
 
 /* Compares turns by number. */
@@ -168,11 +183,29 @@ compare_turns(const ListCell *a, const ListCell *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Takes in that old events were dropped: rows are known from their images on, or not all of them. */
+static void
+settle_pruned(List *turns, const CimsTurn *pruned, CimsKnowledge *knowledge)
+{
+	ListCell *cell;
+
+	if (knowledge->since > pruned->images)
+		return;
+	knowledge->whole = false;
+	foreach (cell, turns)
+		if (((CimsTurn *) lfirst(cell))->seq == pruned->images)
+		{
+			knowledge->since = pruned->images;
+			knowledge->whole = ((CimsTurn *) lfirst(cell))->rows;
+		}
+}
+
 /*
  * Settles since which event the rows of a table are known.  Where a record
  * that runs is begun again, the rows that are then recorded must be those that
  * were known: that is no turn, or it would hide what was done before.  It is one
- * for rows without a key, which would be counted twice.
+ * for rows without a key, which would be counted twice, and once old events
+ * were dropped, of which nothing is known any more.
  */
 void
 cims_history_settle(List *turns, bool keyless, CimsKnowledge *knowledge)
@@ -188,6 +221,11 @@ cims_history_settle(List *turns, bool keyless, CimsKnowledge *knowledge)
 
 		if (turn->kind == CIMS_TURN_BEGUN && runs && !keyless)
 			continue;
+		if (turn->kind == CIMS_TURN_PRUNED)
+		{
+			settle_pruned(turns, turn, knowledge);
+			continue;
+		}
 		knowledge->since = turn->seq;
 		knowledge->recorded = turn->kind != CIMS_TURN_ENDED;
 		knowledge->whole = turn->kind == CIMS_TURN_EMPTIED || turn->rows;

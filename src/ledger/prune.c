@@ -77,6 +77,7 @@ static uint64 skip_pruned(const Search *search, int32 incarnation, uint64 leaf);
 static void check_leaf(const CimsBlock *block, uint64 leaf, CimsBytes entry);
 static void add_leaf(Search *search, int32 incarnation, uint64 leaf);
 static void note_pruned(const Search *search);
+static void note_tables(Oid partition);
 static void drop_partition(Oid partition);
 static void run(const char *statement, int expected);
 static void run_with(const char *statement, int n_args, Oid *types, Datum *args, int expected);
@@ -136,6 +137,7 @@ cims_prune_partition(PG_FUNCTION_ARGS)
 				errhint("Call cims.seal_ledger(), then cims.export_ledger()."));
 	check_export(&search);
 	note_pruned(&search);
+	note_tables(search.partition);
 	drop_partition(search.partition);
 	cims_ledger_write_end(&writer);
 	PG_RETURN_INT64(search.found - search.kept);
@@ -417,6 +419,31 @@ note_pruned(const Search *search)
 						Int64GetDatum((int64) leaves->end), Int64GetDatum(seq)};
 
 		run_with("INSERT INTO cims.pruned (incarnation, first_leaf, size, seq) VALUES ($1, $2, $3, $4)", 4, types, args, SPI_OK_INSERT);
+	}
+}
+
+/* Record for each table whose events go since when its rows are known: since their last images. */
+static void
+note_tables(Oid partition)
+{
+	SPITupleTable *found;
+	uint64 n;
+
+	run(psprintf("SELECT r.relation, (SELECT max(e.seq) FROM cims.event e, cims.event_detail(e.seq, e.relation, e.entry, e.payload) d "
+				 "WHERE e.relation = r.relation AND chr(get_byte(e.entry, 1)) = 'M' AND (d.detail->>'baseline')::boolean) "
+				 "FROM (SELECT DISTINCT p.relation FROM cims.%s p WHERE chr(get_byte(p.entry, 1)) = ANY ('{I,U,D,T,B}')) r",
+				 quote_identifier(get_rel_name(partition))),
+		SPI_OK_SELECT);
+	found = SPI_tuptable;
+	n = SPI_processed;
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool isnull;
+		Oid relation = DatumGetObjectId(SPI_getbinval(found->vals[i], found->tupdesc, 1, &isnull));
+		Datum images = SPI_getbinval(found->vals[i], found->tupdesc, 2, &isnull);
+
+		cims_audit_record(CIMS_OP_RECORD, relation,
+						  isnull ? "{\"event\": \"events dropped\"}" : psprintf("{\"event\": \"events dropped\", \"images\": %lld}", (long long) DatumGetInt64(images)));
 	}
 }
 

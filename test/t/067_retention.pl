@@ -100,6 +100,11 @@ is(sql('SELECT count(*) FROM cims.verify_table($$customer$$)'), 0, 'no honest ro
 is(sql('SELECT count(*) FROM cims.verify_table($$quiet$$)'), 0, 'nor in a table that was never changed since');
 is(sql('SELECT string_agg(operation || version, $$ $$ ORDER BY seq) FROM cims.history($$quiet$$, 1)'), 'baseline{"id": 1}', 'its row has a fresh image');
 is(sql(q(SELECT version->>'phone' FROM cims.history('customer', 20) ORDER BY seq DESC LIMIT 1)), 'y', 'histories begin anew');
+($code, $out, $err) = $node->psql('postgres', 'SELECT count(*) FROM cims.as_of($$customer$$, now() - interval $$200 days$$)');
+like($err, qr/rows may be missing/, 'a moment whose events are gone is said not to be known whole');
+($code, $out, $err) = $node->psql('postgres', 'SELECT count(*) FROM cims.as_of($$customer$$, clock_timestamp())');
+is($out, 599, 'the table of now is known whole');
+unlike($err, qr/rows may be missing/, 'and nothing is said to be missing');
 is(sql('SELECT count(*) FROM cims.audit_watch()'), 0, 'the watchdog is content');
 ($code, $out, $err) = $node->psql('postgres', "SELECT cims.receipt($receipt_seq)");
 isnt($code, 0, 'there is no receipt for what is gone');
