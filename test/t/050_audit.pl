@@ -86,6 +86,27 @@ is(operations($target, 'plain'), $before . 'I', 'what is committed then is, what
 is( $target->safe_psql('postgres', "SELECT count(DISTINCT (xid, seq)) = count(*) FROM cims.event"),
 	't', 'each event has its number');
 
+# a dump takes options and triggers along, and no event
+$target->safe_psql('postgres', q{
+	CREATE TABLE parent (id int PRIMARY KEY, note text);
+	CREATE TABLE child (n int) INHERITS (parent);
+	SELECT cims.audit('parent', images => 'changes', omit => '{note}');
+	CREATE DATABASE again;});
+my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
+$target->command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $target->connstr('postgres') ], 'pg_dump of audited tables');
+$target->command_ok([ 'pg_restore', '-e', '-d', $target->connstr('again'), $dump ], 'pg_restore of audited tables');
+my %same = (
+	options => q{SELECT relation, images, mode, omit, hash FROM cims.audited_table ORDER BY relation::text},
+	triggers => q{SELECT tgrelid::regclass, tgname, tgenabled FROM pg_trigger WHERE tgname ~ '^!cims_audit' ORDER BY tgrelid::regclass::text, 2});
+is($target->safe_psql('again', $same{$_}), $target->safe_psql('postgres', $same{$_}), "$_ are restored") foreach sort keys %same;
+$target->safe_psql('again', q{INSERT INTO child VALUES (1, 'note', 2); UPDATE parent SET note = 'other'; UPDATE bulk SET n = 5; INSERT INTO parts VALUES (1, 1); TRUNCATE parts;});
+is( $target->safe_psql(
+		'again',
+		q{SELECT string_agg(relation || ' ' || operation, ', ' ORDER BY seq) FROM cims.audit_log
+		  WHERE operation IN ('insert', 'update', 'truncate', 'baseline') AND relation::text !~ '^cims'}),
+	'child insert, child update, ' . ('bulk update, ' x $target->safe_psql('again', 'SELECT count(*) FROM bulk')) . 'parts_1 insert, parts_1 truncate, parts_2 truncate',
+	'what changes after the restore is recorded');
+
 # the server is killed while sessions write: each row that is there is on the record, and no other
 $target->safe_psql('postgres', 'CREATE TABLE work (id bigserial PRIMARY KEY, n int); SELECT cims.audit(\'work\')');
 foreach my $cycle (1 .. ($ENV{CIMS_LONG} ? 20 : 3))
