@@ -53,6 +53,7 @@ static int n_names = 3;
 /* Their ids in this database, and those of the partitions of cims.event, in ascending order. */
 static List *guarded;
 static bool guarded_valid;
+static uint64 guarded_changes; /* how often one of them was said to have changed */
 
 static bool writing;
 static bool dropping; /* DROP EXTENSION cims, or of its schema, or REASSIGN OWNED runs */
@@ -158,9 +159,8 @@ load_guarded(void)
 {
 	List *found;
 	MemoryContext caller;
+	uint64 heard = guarded_changes;
 
-	/* looking up may hear of a change: then look again next time */
-	guarded_valid = true;
 	found = find_inheritance_children(cims_audit_oids()->event, NoLock);
 	for (int i = 0; i < n_names; i++)
 	{
@@ -170,9 +170,12 @@ load_guarded(void)
 			found = lappend_oid(found, table);
 	}
 	list_free(guarded);
+	guarded = NIL;
 	caller = MemoryContextSwitchTo(TopMemoryContext);
 	guarded = list_copy(found);
 	MemoryContextSwitchTo(caller);
+	/* looking up may hear of a change: then look again next time */
+	guarded_valid = heard == guarded_changes;
 }
 
 /* Permission hook: refuses statements, and COPY, that write. */
@@ -369,7 +372,10 @@ void
 cims_audit_guard_changed(Oid relation)
 {
 	if (!OidIsValid(relation) || list_member_oid(guarded, relation) || guarded == NIL)
+	{
+		guarded_changes++;
 		guarded_valid = false;
+	}
 }
 
 /* Close the scope when an error has left it open. */

@@ -16,6 +16,7 @@
 /* Filled by cims_audit_oids, emptied by the callbacks. */
 static CimsAuditOids oids;
 static bool oids_valid;
+static uint64 changes; /* how often a relation or schema was said to have changed */
 
 static void relation_changed(Datum arg, Oid relation);
 static void schema_changed(Datum arg, int cache, uint32 hash);
@@ -26,14 +27,16 @@ cims_audit_oids(void)
 {
 	if (!oids_valid)
 	{
-		/* a lookup may itself receive an invalidation: then look again next time */
-		oids_valid = true;
+		uint64 heard = changes;
+
 		oids.event = cims_table_oid("event");
 		oids.event_seq = cims_table_oid("event_seq");
 		oids.overflow = cims_table_oid("event_overflow");
 		oids.descriptor = cims_table_oid("descriptor");
 		oids.descriptor_index = OidIsValid(oids.descriptor) ? get_relname_relid("descriptor_relation", get_rel_namespace(oids.descriptor)) : InvalidOid;
 		oids.audited_table = cims_table_oid("audited_table");
+		/* looking up may hear of a change: then look again next time */
+		oids_valid = heard == changes;
 	}
 	return &oids;
 }
@@ -64,6 +67,7 @@ cims_audit_oids_init(void)
 static void
 relation_changed(Datum arg, Oid relation)
 {
+	changes++;
 	cims_audit_table_changed(relation);
 	cims_audit_guard_changed(relation);
 	cims_audit_write_changed(relation);
@@ -76,5 +80,6 @@ relation_changed(Datum arg, Oid relation)
 static void
 schema_changed(Datum arg, int cache, uint32 hash)
 {
+	changes++;
 	oids_valid = false;
 }

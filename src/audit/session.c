@@ -39,6 +39,7 @@ static struct
 } built;
 
 static StringInfoData fields;
+static uint64 role_changes; /* how often a role was said to have changed */
 
 static void build_fields(const char *actor, uint64 query_id);
 static void append_text(CimsField field, const char *text);
@@ -74,6 +75,7 @@ build_fields(const char *actor, uint64 query_id)
 	uint64 query = pg_hton64(query_id);
 	CimsBytes verified = {(const unsigned char *) "\1", 1};
 	CimsBytes query_bytes = {(unsigned char *) &query, sizeof(query)};
+	uint64 heard = role_changes;
 
 	if (fields.data == NULL)
 	{
@@ -83,8 +85,7 @@ build_fields(const char *actor, uint64 query_id)
 		MemoryContextSwitchTo(caller);
 	}
 	resetStringInfo(&fields);
-	/* looking up a name may receive an invalidation: then build again next time */
-	built.valid = actor == NULL || strlen(actor) < ACTOR_MAX;
+	built.valid = false;
 	built.session_user = GetSessionUserId();
 	built.current_user = GetUserId();
 	built.query_id = query_id;
@@ -101,6 +102,8 @@ build_fields(const char *actor, uint64 query_id)
 	append_text(CIMS_FIELD_APPLICATION, application_name[0] != '\0' ? application_name : NULL);
 	if (query_id != 0)
 		cims_audit_append_field(&fields, CIMS_FIELD_QUERY, query_bytes);
+	/* looking up a name may hear of a change: then build again next time */
+	built.valid = heard == role_changes && (actor == NULL || strlen(actor) < ACTOR_MAX);
 }
 
 /* Append a field of text, in UTF-8; NULL leaves it out. */
@@ -139,5 +142,6 @@ cims_audit_client(void)
 static void
 role_changed(Datum arg, int cache, uint32 hash)
 {
+	role_changes++;
 	built.valid = false;
 }
