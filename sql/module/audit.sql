@@ -221,7 +221,7 @@ REVOKE ALL ON FUNCTION cims.make_audit_triggers(oid, boolean) FROM PUBLIC;
 CREATE FUNCTION cims.audit_needs_baseline(relation oid) RETURNS boolean
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_audit_needs_baseline';
 COMMENT ON FUNCTION cims.audit_needs_baseline(oid) IS
-	'whether the rows of an audited table are not on record yet, or cannot be told apart by what is, as its key has changed and images are of changes';
+	'whether the rows of an audited table are not on record yet, or what is does not tell them any more: the key has changed and images are of changes, or a column came with values that a description does not hold';
 REVOKE ALL ON FUNCTION cims.audit_needs_baseline(oid) FROM PUBLIC;
 
 CREATE FUNCTION cims.audit_sync(relation oid, rewritten boolean DEFAULT false) RETURNS void
@@ -263,7 +263,7 @@ COMMENT ON FUNCTION cims.audit_sync(oid, boolean) IS
 	'after a command that may have changed an audited table or its place among others: makes the triggers that new partitions and children lack, describes what has changed, and records the rows of what is new or was rewritten';
 REVOKE ALL ON FUNCTION cims.audit_sync(oid, boolean) FROM PUBLIC;
 
-CREATE FUNCTION cims.audit_rekey(relation oid) RETURNS void
+CREATE FUNCTION cims.audit_refresh(relation oid) RETURNS void
 	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $$
 #variable_conflict use_variable
@@ -276,7 +276,7 @@ BEGIN
 		WHERE t.kind = 'r' AND EXISTS (SELECT FROM pg_trigger g
 			WHERE g.tgrelid = t.relation AND g.tgfoid IN ('cims.audit_row'::regproc, 'cims.audit_statement'::regproc))
 	LOOP
-		IF cims.audit_needs_baseline(part) THEN
+		IF EXISTS (SELECT FROM cims.descriptor d WHERE d.relation = part) AND cims.audit_needs_baseline(part) THEN
 			PERFORM cims.record_baseline(part);
 		ELSE
 			PERFORM cims.describe_table(part);
@@ -284,9 +284,9 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION cims.audit_rekey(oid) IS
-	'after a command that may have changed the key of an audited table: describes it, and records its rows where what is on record cannot be told to them by the new key';
-REVOKE ALL ON FUNCTION cims.audit_rekey(oid) FROM PUBLIC;
+COMMENT ON FUNCTION cims.audit_refresh(oid) IS
+	'after a command that has changed an audited table: describes it, and records its rows where what is on record does not tell them any more';
+REVOKE ALL ON FUNCTION cims.audit_refresh(oid) FROM PUBLIC;
 
 CREATE FUNCTION cims.audit_forget(relation oid) RETURNS void
 	LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off

@@ -134,7 +134,7 @@ cims_command_look_after(const CimsCommand *command, List *relations)
 	Own own = {false};
 
 	if (command->keys && OidIsValid(command->relation) && OidIsValid(cims_audit_root(command->relation, NULL)))
-		call(&own, "SELECT cims.audit_rekey($1)", command->relation);
+		call(&own, "SELECT cims.audit_refresh($1)", command->relation);
 	/* first: what is new gets images of its rows, unless it is described */
 	foreach (cell, command->joining)
 	{
@@ -180,7 +180,7 @@ look_after_table(Own *own, const CimsCommand *command, const CimsTouchedRelation
 	/* a partitioned table has no rows, and no events */
 	if (get_rel_relkind(relation) != RELKIND_RELATION)
 		return;
-	call(own, content_changed(command, touched) ? "SELECT cims.record_baseline($1)" : "SELECT cims.describe_table($1)", relation);
+	call(own, content_changed(command, touched) ? "SELECT cims.record_baseline($1)" : "SELECT cims.audit_refresh($1)", relation);
 }
 
 /* Begin work of the record's own, in the midst of somebody's command. */

@@ -209,11 +209,11 @@ emit_row(Past *past, const PastTable *table, const CimsRowState *state)
 	if (past->target != NULL && past->target->runs_checks)
 		SetUserIdAndSecContext(past->owner, context | SECURITY_RESTRICTED_OPERATION);
 	if (past->target == NULL)
-		values[0] = DirectFunctionCall1(jsonb_in, CStringGetDatum(cims_row_json(state, past->reader, table->descriptor)));
+		values[0] = DirectFunctionCall1(jsonb_in, CStringGetDatum(cims_row_json(state, past->reader, past->descriptors, table->descriptor)));
 	else
 		for (int i = 0; i < past->desc->natts; i++)
 			nulls[i] = TupleDescAttr(past->desc, i)->attisdropped ||
-					   cims_row_value(past->target, i, state, table->descriptor, &values[i]) != CIMS_VALUE_THERE;
+					   cims_row_value(past->target, i, state, past->descriptors, table->descriptor, &values[i]) != CIMS_VALUE_THERE;
 	SetUserIdAndSecContext(user, context);
 	tuplestore_putvalues(past->results, past->desc, values, nulls);
 }

@@ -24,6 +24,7 @@
 #include "audit/internal.h"
 
 static CimsAuditTable *refresh_table(Relation rel);
+static bool lacks_rows(Relation rel, const CimsAuditTable *table, const CimsDescriptor *descriptor);
 static bool has_key(const CimsAuditTable *table, const CimsDescriptor *descriptor);
 static char *describe_begin(Relation rel, const CimsAuditTable *table, const char *event, bool rows);
 static void describe_columns(StringInfo out, Relation rel, const CimsAuditTable *table, CimsAuditMode mode, const char *name);
@@ -61,8 +62,7 @@ cims_describe_table(PG_FUNCTION_ARGS)
 
 /*
  * SQL: cims.audit_needs_baseline(relation oid) returns boolean: whether nothing
- * describes an audited table, or what does has another key and the table's
- * images are of changes, which cannot be told to a row by the new one.
+ * describes an audited table, or what does leaves rows untold.
  */
 PG_FUNCTION_INFO_V1(cims_audit_needs_baseline);
 Datum
@@ -72,8 +72,7 @@ cims_audit_needs_baseline(PG_FUNCTION_ARGS)
 	CimsAuditTable *table = refresh_table(rel);
 	Snapshot snapshot = cims_history_snapshot();
 	List *descriptors = cims_descriptor_list(cims_descriptor_cache(CurrentMemoryContext, snapshot), table->relation);
-	bool needs = descriptors == NIL || (((CimsDescriptor *) llast(descriptors))->changes_only &&
-										!has_key(table, llast(descriptors)));
+	bool needs = descriptors == NIL || lacks_rows(rel, table, llast(descriptors));
 
 	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
@@ -131,6 +130,29 @@ cims_audit_key_columns(PG_FUNCTION_ARGS)
 	}
 	table_close(rel, NoLock);
 	return (Datum) 0;
+}
+
+/*
+ * Tell whether rows of a table are not told any more by events under its newest
+ * description: the key is another one, and images of changes cannot be told to a
+ * row by the new key; or a column has come with values for the rows that there
+ * are which no description holds.
+ */
+static bool
+lacks_rows(Relation rel, const CimsAuditTable *table, const CimsDescriptor *descriptor)
+{
+	if (descriptor->changes_only && !has_key(table, descriptor))
+		return true;
+	for (int i = 0; i < table->n_columns; i++)
+	{
+		const CimsAuditColumn *column = &table->columns[i];
+
+		if ((column->mode == CIMS_MODE_SEALED || column->mode == CIMS_MODE_HASH) &&
+			TupleDescAttr(RelationGetDescr(rel), column->attnum - 1)->atthasmissing &&
+			cims_descriptor_column(descriptor, column->attnum) == NULL)
+			return true;
+	}
+	return false;
 }
 
 /* Tell whether the key of a table is still the one that it was described with. */

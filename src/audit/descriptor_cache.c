@@ -9,6 +9,7 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "mb/pg_wchar.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/rel.h"
@@ -153,6 +154,42 @@ cims_descriptor_find(CimsDescriptorCache *cache, Oid relation, int64 seq)
 	if (descriptors == NIL)
 		return NULL;
 	return list_nth(descriptors, Min(low, list_length(descriptors) - 1));
+}
+
+/*
+ * Finds the value of a column in a row that is older than it, as the first
+ * descriptor that knows the column tells it: later ones do not, once the table
+ * was written anew.  after is the descriptor by which the row was recorded.
+ * False where the record does not tell, as the column was left out.  Of encrypted
+ * and hashed columns it is always null: where it is not, all rows are recorded.
+ */
+bool
+cims_descriptor_missing(CimsDescriptorCache *cache, Oid relation, int64 after, AttrNumber attnum,
+						CimsImageKind *kind, CimsBytes *value)
+{
+	ListCell *cell;
+
+	foreach (cell, cims_descriptor_list(cache, relation))
+	{
+		const CimsDescriptor *descriptor = lfirst(cell);
+		const CimsDescribedColumn *column;
+
+		if (descriptor->seq < after || (column = cims_descriptor_column(descriptor, attnum)) == NULL)
+			continue;
+		if (descriptor->seq == after || strcmp(column->mode, "omitted") == 0)
+			return false;
+		*kind = CIMS_IMAGE_NULL;
+		*value = (CimsBytes){NULL, 0};
+		if (column->missing != NULL)
+		{
+			char *utf8 = pg_server_to_any(column->missing, strlen(column->missing), PG_UTF8);
+
+			*kind = CIMS_IMAGE_TEXT;
+			*value = (CimsBytes){(const unsigned char *) utf8, strlen(utf8)};
+		}
+		return true;
+	}
+	return false;
 }
 
 /* Lists the tables that were ever described. */

@@ -95,7 +95,7 @@ cims_history(PG_FUNCTION_ARGS)
 		nulls[HISTORY_VERSION] = event->erased || descriptor == NULL || !state->exists;
 		if (!nulls[HISTORY_VERSION])
 			values[HISTORY_VERSION] =
-				DirectFunctionCall1(jsonb_in, CStringGetDatum(cims_row_json(state, reader, descriptor)));
+				DirectFunctionCall1(jsonb_in, CStringGetDatum(cims_row_json(state, reader, descriptors, descriptor)));
 		cims_detail_fill(event, reader, descriptors, detail_values, detail_nulls);
 		for (int i = 0; i < lengthof(details); i++)
 		{

@@ -99,6 +99,8 @@ typedef struct CimsDescriptorCache CimsDescriptorCache;
 extern CimsDescriptorCache *cims_descriptor_cache(MemoryContext context, Snapshot snapshot);
 extern const CimsDescriptor *cims_descriptor_find(CimsDescriptorCache *cache, Oid relation, int64 seq);
 extern List *cims_descriptor_list(CimsDescriptorCache *cache, Oid relation);
+extern bool cims_descriptor_missing(CimsDescriptorCache *cache, Oid relation, int64 after, AttrNumber attnum,
+									CimsImageKind *kind, CimsBytes *value);
 extern List *cims_descriptor_relations(void); /* the tables that were ever described */
 
 /* reader.c: how a role sees the values of one column */

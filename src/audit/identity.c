@@ -46,33 +46,6 @@ cims_identity_key(const CimsIdentity *identity, CimsBytes old, CimsBytes new, St
 	return identity->n_keys > 0;
 }
 
-/* Finds the value that rows older than a column have; false where the record does not tell. */
-bool
-cims_identity_missing(const CimsIdentity *identity, int64 after, AttrNumber attnum,
-					  CimsImageKind *kind, CimsBytes *value)
-{
-	const CimsDescribedColumn *column = NULL;
-	ListCell *cell;
-
-	foreach (cell, cims_descriptor_list(identity->descriptors, identity->relation))
-	{
-		const CimsDescriptor *descriptor = lfirst(cell);
-
-		if (descriptor->seq >= after && (column = cims_descriptor_column(descriptor, attnum)) != NULL)
-		{
-			if (descriptor->seq == after)
-				return false; /* it was there, and was left out of the image */
-			break;
-		}
-	}
-	if (column == NULL || strcmp(column->mode, "omitted") == 0)
-		return false;
-	*kind = column->missing == NULL ? CIMS_IMAGE_NULL : CIMS_IMAGE_TEXT;
-	value->data = (const unsigned char *) column->missing;
-	value->len = column->missing == NULL ? 0 : strlen(column->missing);
-	return true;
-}
-
 /* Appends what identifies a sealed value: its token, or the bytes where it has none. */
 static void
 append_sealed_identity(StringInfo out, CimsBytes bytes)
@@ -129,7 +102,7 @@ cims_identity_row(const CimsIdentity *identity, int64 descriptor, CimsBytes old,
 		if (!cims_image_find(new, attnum, &item) && !cims_image_find(old, attnum, &item))
 		{
 			item.attnum = attnum;
-			if (!cims_identity_missing(identity, descriptor, attnum, &item.kind, &item.value))
+			if (!cims_descriptor_missing(identity->descriptors, identity->relation, descriptor, attnum, &item.kind, &item.value))
 				continue;
 		}
 		resetStringInfo(&value);

@@ -31,10 +31,6 @@ extern bool cims_identity_key(const CimsIdentity *identity, CimsBytes old, CimsB
 /* what stands for a row without a key: equal for equal rows, also when they are sealed again */
 extern void cims_identity_row(const CimsIdentity *identity, int64 descriptor, CimsBytes old, CimsBytes new, StringInfo out);
 
-/* the value that rows older than a column have; false where nothing tells */
-extern bool cims_identity_missing(const CimsIdentity *identity, int64 after, AttrNumber attnum,
-								  CimsImageKind *kind, CimsBytes *value);
-
 /* puts what an event of a row tells into a sort; false where it cannot be told of which row it is */
 extern bool cims_identity_put(const CimsIdentity *identity, int32 part, const CimsEvent *event, CimsEventSort *sort);
 

@@ -32,6 +32,7 @@ typedef struct Restoration
 {
 	Relation rel;
 	const CimsRowKey *key;
+	CimsDescriptorCache *descriptors;
 	const CimsDescriptor *descriptor;
 	CimsRowState *state;
 	bool *chosen;  /* by column: it is of the version and may be written */
@@ -65,10 +66,9 @@ column_error(const Restoration *restoration, int column, const char *reason)
 
 /* Builds the row as it stood after an event, or before, where that deleted it. */
 static void
-read_version(Restoration *restoration, int64 seq)
+read_version(Restoration *restoration, Snapshot snapshot, int64 seq)
 {
 	Oid relation = RelationGetRelid(restoration->rel);
-	Snapshot snapshot = cims_history_snapshot();
 	CimsDescriptorCache *descriptors = cims_descriptor_cache(CurrentMemoryContext, snapshot);
 	const CimsEvent *wanted = NULL;
 	ListCell *cell;
@@ -92,12 +92,12 @@ read_version(Restoration *restoration, int64 seq)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("what event %lld told was erased", (long long) seq));
+	restoration->descriptors = descriptors;
 	restoration->descriptor = cims_descriptor_find(descriptors, wanted->relation, wanted->entry.descriptor);
 	if (restoration->descriptor == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("the description of the table at event %lld is gone", (long long) seq));
-	UnregisterSnapshot(snapshot);
 }
 
 /* Chooses the columns that are written, with their values. */
@@ -119,7 +119,7 @@ choose_columns(Restoration *restoration)
 
 		if (attribute->attisdropped || attribute->attgenerated != '\0')
 			continue; /* a generated column is computed anew */
-		switch (cims_row_value(target, i, restoration->state, restoration->descriptor, &restoration->values[i]))
+		switch (cims_row_value(target, i, restoration->state, restoration->descriptors, restoration->descriptor, &restoration->values[i]))
 		{
 			case CIMS_VALUE_THERE:
 				restoration->chosen[i] = true;
@@ -299,6 +299,7 @@ cims_restore_row(PG_FUNCTION_ARGS)
 {
 	Oid relation = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
 	Restoration restoration = {0};
+	Snapshot snapshot;
 	bool updated;
 
 	cims_audit_require();
@@ -310,8 +311,10 @@ cims_restore_row(PG_FUNCTION_ARGS)
 				errmsg("the number of the event must not be null"));
 	restoration.rel = table_open(relation, RowExclusiveLock);
 	restoration.key = cims_row_key(fcinfo, relation, 1, 1);
-	read_version(&restoration, PG_GETARG_INT64(2));
+	snapshot = cims_history_snapshot();
+	read_version(&restoration, snapshot, PG_GETARG_INT64(2));
 	choose_columns(&restoration);
+	UnregisterSnapshot(snapshot);
 	SPI_connect();
 	updated = update_row(&restoration);
 	if (!updated)

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -63,27 +62,42 @@ read_text(const CimsRowTarget *target, int column, char *text)
 	return InputFunctionCall(&target->input[column], text, target->io_param[column], target->typmod[column]);
 }
 
+/*
+ * Finds what the record tells of a column: by an event, or, where the row is
+ * older than the column, by its description.  False where it tells nothing.
+ */
+static bool
+find_item(const CimsRowState *state, CimsDescriptorCache *descriptors, const CimsDescriptor *descriptor, AttrNumber attnum,
+		  CimsImageItem *item)
+{
+	const CimsRowItem *known = cims_row_state_item(state, attnum);
+
+	*item = (CimsImageItem){.attnum = attnum, .kind = CIMS_IMAGE_NULL};
+	if (known != NULL)
+	{
+		item->kind = known->kind;
+		item->value = known->value;
+		return true;
+	}
+	return state->whole && cims_descriptor_missing(descriptors, descriptor->relation, state->whole_descriptor, attnum,
+												   &item->kind, &item->value);
+}
+
 /* Gives the value of a column of today. */
 CimsValueFate
-cims_row_value(const CimsRowTarget *target, int column, const CimsRowState *state, const CimsDescriptor *descriptor, Datum *value)
+cims_row_value(const CimsRowTarget *target, int column, const CimsRowState *state, CimsDescriptorCache *descriptors,
+			   const CimsDescriptor *descriptor, Datum *value)
 {
 	Form_pg_attribute attribute = TupleDescAttr(target->desc, column);
 	AttrNumber attnum = cims_row_source(target, column, descriptor);
 	const CimsDescribedColumn *described = attnum > 0 ? cims_descriptor_column(descriptor, attnum) : NULL;
-	const CimsRowItem *item = attnum > 0 ? cims_row_state_item(state, attnum) : NULL;
+	CimsImageItem item;
 
-	if (item == NULL)
-	{
-		if (described == NULL)
-			return CIMS_VALUE_YOUNGER;
-		if (strcmp(described->mode, "omitted") == 0 || strcmp(described->mode, "hash") == 0)
-			return CIMS_VALUE_UNRECORDED;
-		if (described->missing == NULL)
-			return CIMS_VALUE_NULL;
-		*value = read_text(target, column, pstrdup(described->missing));
-		return CIMS_VALUE_THERE;
-	}
-	switch (item->kind)
+	if (described == NULL)
+		return CIMS_VALUE_YOUNGER;
+	if (strcmp(described->mode, "omitted") == 0 || !find_item(state, descriptors, descriptor, attnum, &item))
+		return CIMS_VALUE_UNRECORDED;
+	switch (item.kind)
 	{
 		case CIMS_IMAGE_NULL:
 			return CIMS_VALUE_NULL;
@@ -92,10 +106,10 @@ cims_row_value(const CimsRowTarget *target, int column, const CimsRowState *stat
 		case CIMS_IMAGE_SEALED:
 			if (cims_type_of_oid(getBaseType(attribute->atttypid)) == 0)
 				return CIMS_VALUE_SEALED;
-			*value = PointerGetDatum(cims_value_of_bytes(item->value));
+			*value = PointerGetDatum(cims_value_of_bytes(item.value));
 			return CIMS_VALUE_THERE;
 		case CIMS_IMAGE_TEXT:
-			*value = read_text(target, column, cims_show_text(item->value));
+			*value = read_text(target, column, cims_show_text(item.value));
 			return CIMS_VALUE_THERE;
 	}
 	return CIMS_VALUE_UNRECORDED;
@@ -103,7 +117,7 @@ cims_row_value(const CimsRowTarget *target, int column, const CimsRowState *stat
 
 /* Prints a row as JSON. */
 char *
-cims_row_json(const CimsRowState *state, CimsReader *reader, const CimsDescriptor *descriptor)
+cims_row_json(const CimsRowState *state, CimsReader *reader, CimsDescriptorCache *descriptors, const CimsDescriptor *descriptor)
 {
 	StringInfoData json;
 
@@ -111,26 +125,11 @@ cims_row_json(const CimsRowState *state, CimsReader *reader, const CimsDescripto
 	appendStringInfoChar(&json, '{');
 	for (int i = 0; i < descriptor->n_columns; i++)
 	{
-		const CimsDescribedColumn *column = &descriptor->columns[i];
-		const CimsRowItem *known = cims_row_state_item(state, column->attnum);
-		CimsImageItem item = {.attnum = column->attnum, .kind = CIMS_IMAGE_NULL};
+		CimsImageItem item;
 
-		if (strcmp(column->mode, "omitted") == 0)
-			continue;
-		if (known != NULL)
-		{
-			item.kind = known->kind;
-			item.value = known->value;
-		}
-		else if (strcmp(column->mode, "hash") == 0)
-			continue;
-		else if (column->missing != NULL)
-		{
-			item.kind = CIMS_IMAGE_TEXT;
-			item.value.data = (const unsigned char *) pg_server_to_any(column->missing, strlen(column->missing), PG_UTF8);
-			item.value.len = strlen((const char *) item.value.data);
-		}
-		cims_show_member(&json, reader, descriptor, &item);
+		if (strcmp(descriptor->columns[i].mode, "omitted") != 0 &&
+			find_item(state, descriptors, descriptor, descriptor->columns[i].attnum, &item))
+			cims_show_member(&json, reader, descriptor, &item);
 	}
 	appendStringInfoChar(&json, '}');
 	return json.data;

@@ -37,9 +37,10 @@ typedef enum CimsValueFate
 
 /* the value of a column of today, as of a descriptor; raises where the type does not take what was recorded */
 extern CimsValueFate cims_row_value(const CimsRowTarget *target, int column, const CimsRowState *state,
-									const CimsDescriptor *descriptor, Datum *value);
+									CimsDescriptorCache *descriptors, const CimsDescriptor *descriptor, Datum *value);
 
 /* the whole row as JSON, with the columns of the descriptor; values that the reader may not see are left out */
-extern char *cims_row_json(const CimsRowState *state, CimsReader *reader, const CimsDescriptor *descriptor);
+extern char *cims_row_json(const CimsRowState *state, CimsReader *reader, CimsDescriptorCache *descriptors,
+						   const CimsDescriptor *descriptor);
 
 #endif

@@ -77,9 +77,10 @@ column_fits(Walk *walk, const CimsImageItem *found)
 		value = known->value;
 	}
 	else if (!walk->state->whole ||
-			 !cims_identity_missing(&walk->table->identity, walk->state->whole_descriptor, found->attnum, &kind, &value))
+			 !cims_descriptor_missing(walk->verification->descriptors, walk->table->relation, walk->state->whole_descriptor,
+									  found->attnum, &kind, &value))
 	{
-		walk->verification->unknown_values++;
+		walk->verification->unknown_values += found->kind != CIMS_IMAGE_NULL;
 		return true;
 	}
 	switch (cims_compare_items(walk->table->identity.types[found->attnum - 1], kind, value, found->kind, found->value))

@@ -129,6 +129,26 @@ ALTER TABLE payment_new ENABLE TRIGGER ALL;
 SELECT relation, problem, row_key, recorded FROM cims.verify_table('payment') ORDER BY row_key ->> 'id';
 SELECT relation, problem, row_key, recorded FROM cims.verify_table('payment_new') ORDER BY row_key ->> 'id';
 
+-- columns that are younger than the rows
+CREATE TABLE grown (id int PRIMARY KEY, note text);
+INSERT INTO grown SELECT g, 'x' FROM generate_series(1, 3) g;
+SELECT cims.audit('grown', hash => '{note}');
+ALTER TABLE grown ADD COLUMN n int DEFAULT 7, ADD COLUMN empty text;
+VACUUM FULL grown; -- the catalog forgets what the rows had before
+ALTER TABLE grown ADD COLUMN phone cims.enc_text(phone) DEFAULT '13800000000', ADD COLUMN other cims.enc_text(phone);
+RESET client_min_messages;
+SELECT * FROM cims.verify_table('grown');
+SELECT * FROM cims.rows_as_of(NULL::grown, pg_current_snapshot()) ORDER BY id;
+SET client_min_messages = warning;
+ALTER TABLE grown DISABLE TRIGGER ALL;
+UPDATE grown SET n = 8 WHERE id = 1;
+UPDATE grown SET note = 'y', empty = 'z' WHERE id = 2;
+UPDATE grown SET other = '13800000000' WHERE id = 3;
+ALTER TABLE grown ENABLE TRIGGER ALL;
+SELECT row_key, columns, recorded - 'note' AS recorded, found - 'note' AS found FROM cims.verify_table('grown') ORDER BY row_key;
+CALL cims.protect_online('grown', 'empty', 'name');
+SELECT row_key, columns FROM cims.verify_table('grown') ORDER BY row_key;
+
 -- what was erased excuses what it may have told, and no more
 CREATE TABLE wiped (id int PRIMARY KEY, note text);
 CREATE TABLE wiped_bag (note text);
