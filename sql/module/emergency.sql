@@ -77,7 +77,9 @@ COMMENT ON COLUMN cims.break_glass_verdict.reviewer_actor IS 'and the actor';
 COMMENT ON COLUMN cims.break_glass_verdict.reviewed IS 'when';
 
 REVOKE ALL ON cims.break_glass_permission, cims.break_glass_entry, cims.break_glass_verdict FROM PUBLIC;
-SELECT pg_catalog.pg_extension_config_dump('cims.break_glass_permission', '');
+-- a permission for a table that is gone would stand for another
+SELECT pg_catalog.pg_extension_config_dump('cims.break_glass_permission',
+	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) relation::pg_catalog.oid)');
 SELECT pg_catalog.pg_extension_config_dump('cims.break_glass_permission_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('cims.break_glass_entry', '');
 SELECT pg_catalog.pg_extension_config_dump('cims.break_glass_entry_id_seq', '');
@@ -190,7 +192,9 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	what jsonb := CASE WHEN class IS NULL THEN jsonb_build_object('table', cims.relation_name(relation)) ELSE jsonb_build_object('class', class) END;
-	detail jsonb := jsonb_strip_nulls(jsonb_build_object('event', 'break glass', 'actor', cims.actor(), 'reason', left(reason, 200)) || what);
+	detail jsonb := jsonb_strip_nulls(jsonb_build_object('event', 'break glass', 'actor', cims.actor(),
+		-- so that it has room among the recent disclosures
+		'reason', left(reason, greatest(20, (330 - octet_length(coalesce(cims.actor(), ''))) * length(reason) / greatest(octet_length(reason), 1)))) || what);
 	permission cims.break_glass_permission;
 	longest interval;
 	made bigint;
@@ -220,7 +224,7 @@ BEGIN
 		VALUES (class, relation, cims.caller_role()::cims.role_ref,
 			(SELECT r.oid FROM pg_roles r WHERE r.rolname = session_user)::cims.role_ref, cims.actor(), permission.level,
 			cims.valid_for(duration), reason) RETURNING id INTO made;
-	PERFORM cims.record_event('V', coalesce(relation, 0), detail || jsonb_build_object('entry', made));
+	PERFORM cims.record_event('V', coalesce(relation, 0), detail || jsonb_build_object('entry', made, 'reason', reason));
 	RETURN made;
 END
 $$;

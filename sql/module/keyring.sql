@@ -662,6 +662,7 @@ BEGIN
 		END IF;
 	END IF;
 	DELETE FROM cims.class_grant_entry e WHERE e.class_id = the_id;
+	DELETE FROM cims.break_glass_permission p WHERE p.class = name;
 	DELETE FROM cims.data_key k WHERE k.class_id = the_id;
 	DELETE FROM cims.class c WHERE c.id = the_id;
 END

@@ -15,6 +15,10 @@ COMMENT ON COLUMN cims.denied_actor.reason IS 'why, as told';
 COMMENT ON COLUMN cims.denied_actor.officer IS 'the authenticated role that said so';
 COMMENT ON COLUMN cims.denied_actor.since IS 'since when';
 REVOKE ALL ON cims.denied_actor FROM PUBLIC;
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cims.denied_actor
+	FOR EACH STATEMENT EXECUTE FUNCTION cims.keyring_changed();
+ALTER TABLE cims.denied_actor ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON cims.denied_actor IS 'tells every backend';
 SELECT pg_catalog.pg_extension_config_dump('cims.denied_actor', '');
 
 CREATE FUNCTION cims.move_rows(tbl regclass, owner_column name, actor text, successor text) RETURNS bigint

@@ -239,7 +239,7 @@ BEGIN
 			USING ERRCODE = 'insufficient_privilege', HINT = 'Somebody else must log in and decide it.';
 	END IF;
 	IF decision = 'revoke' AND NOT (cims.item_stands(i) AND cims.revoke_item(i)) THEN
-		RAISE NOTICE 'it was taken back already';
+		RAISE NOTICE 'what was to be reviewed is there no more';
 	END IF;
 	UPDATE cims.access_review_item x SET decision = decision, note = note, decider = cims.authenticated_role(), decider_actor = cims.actor(), decided = now()
 		WHERE x.review = review AND x.item = item;

@@ -61,7 +61,10 @@ COMMENT ON FUNCTION cims.describe_chain(oid[]) IS 'a chain of memberships in wor
 
 CREATE FUNCTION cims.conflict_keys() RETURNS text[]
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$ SELECT coalesce(array_agg(format('%s %s', c.rule, c.who)), '{}') FROM cims.conflicts() c $$;
+AS $$
+	SELECT CASE WHEN EXISTS (SELECT FROM cims.conflict_rule)
+		THEN coalesce((SELECT array_agg(format('%s %s', c.rule, c.who)) FROM cims.conflicts() c), '{}') ELSE '{}' END
+$$;
 COMMENT ON FUNCTION cims.conflict_keys() IS 'the conflicts there are, to compare with those after a command';
 REVOKE ALL ON FUNCTION cims.conflict_keys() FROM PUBLIC;
 
@@ -70,7 +73,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_
 AS $$
 DECLARE
 	list text := (SELECT string_agg(format('%s "%s" would have both "%s" and "%s" (rule %s): %s.', c.kind, c.who, c.role_a, c.role_b, c.rule, c.detail), E'\n' ORDER BY c.rule, c.who)
-		FROM cims.conflicts() c WHERE format('%s %s', c.rule, c.who) <> ALL (before));
+		FROM cims.conflicts() c WHERE EXISTS (SELECT FROM cims.conflict_rule) AND format('%s %s', c.rule, c.who) <> ALL (before));
 BEGIN
 	IF list IS NOT NULL THEN
 		RAISE EXCEPTION 'separation of duties forbids it'
@@ -87,7 +90,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	list text := (SELECT string_agg(format('It has both "%s" and "%s" (rule %s): %s.', c.role_a, c.role_b, c.rule, c.detail), E'\n' ORDER BY c.rule, c.who)
-		FROM cims.conflicts() c WHERE c.kind = 'role' AND c.who = role);
+		FROM cims.conflicts() c WHERE EXISTS (SELECT FROM cims.conflict_rule) AND c.kind = 'role' AND c.who = role);
 BEGIN
 	IF list IS NOT NULL THEN
 		RAISE EXCEPTION 'role "%" violates the separation of duties, and is granted nothing', role

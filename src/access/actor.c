@@ -14,14 +14,11 @@
 #include "utils/timestamp.h"
 
 #include "access/internal.h"
-#include "base/base.h"
 
 static const CimsTokenError *error_of(CimsJoseStatus status);
 static bool take_string(const char *utf8, const char **string, text **as_text);
 static TimestampTz time_of(int64 seconds);
 static bool may_take(CimsActor *actor);
-static bool has_left(const char *actor);
-static void note_row(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
 
 /*
  * The kinds of refusal.  SQLSTATEs are of class 28, invalid authorization, with
@@ -79,7 +76,7 @@ cims_actor_verify(const char *token, size_t len, CimsActorState **state)
 		return error_of(status);
 	(*state)->actor.expires = time_of((*state)->claims.expires + limits.leeway);
 	(*state)->actor.mfa = cims_access_means_mfa(&(*state)->claims);
-	if (has_left((*state)->actor.name))
+	if (cims_access_has_left((*state)->actor.name))
 		return &left_error;
 	return may_take(&(*state)->actor) ? NULL : &role_error;
 }
@@ -155,23 +152,4 @@ may_take(CimsActor *actor)
 {
 	actor->role_oid = actor->role == NULL ? GetSessionUserId() : get_role_oid(actor->role, true);
 	return OidIsValid(actor->role_oid) && CIMS_MAY_SET_ROLE(GetSessionUserId(), actor->role_oid);
-}
-
-/* Tell whether an actor was sent off by cims.offboard(). */
-static bool
-has_left(const char *actor)
-{
-	Oid table = cims_table_oid("denied_actor");
-	bool found = false;
-
-	if (OidIsValid(table))
-		cims_table_find(table, "denied_actor_pkey", 1, actor, NULL, note_row, &found);
-	return found;
-}
-
-/* Note that there is a row. */
-static void
-note_row(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
-{
-	*(bool *) arg = true;
 }

@@ -65,6 +65,10 @@ extern bool cims_attempt_judge(const CimsAttempt *attempt);
 /* condition.c */
 extern void cims_access_condition_init(void);
 
+/* leaver.c: whether an actor was sent off by cims.offboard() */
+extern void cims_access_leaver_init(void);
+extern bool cims_access_has_left(const char *actor);
+
 /* emergency.c: what was taken by breaking the glass */
 extern void cims_access_emergency_init(void);
 

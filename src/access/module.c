@@ -17,6 +17,7 @@ cims_access_init(void)
 	cims_access_redact_init();
 	cims_access_attempt_init();
 	cims_scope_init();
+	cims_access_leaver_init();
 	cims_access_emergency_init();
 	cims_access_separation_init();
 }

@@ -97,6 +97,10 @@ SELECT cims.break_glass('phone', 'outage', '31 minutes');
 SELECT cims.break_glass('phone', 'outage', '0');
 SELECT cims.break_glass('fax', 'outage');
 SET cims.break_glass_max = '1 day';
+-- a long reason, in Chinese, has its beginning among the disclosures
+BEGIN;
+SELECT cims.break_glass('phone', repeat('系统故障', 200)) > 0;
+ROLLBACK;
 -- not before it has committed, nor where it is rolled back
 BEGIN;
 SELECT cims.break_glass('phone', 'tried and rolled back');
@@ -116,7 +120,7 @@ SET ROLE bg_support;
 SELECT phone FROM customer WHERE id = 1;
 RESET ROLE;
 -- what was tried stands, rolled back or not
-SELECT kind, pg_get_userbyid(role) AS role, detail::jsonb->>'class' AS class, detail::jsonb->>'reason' AS reason
+SELECT kind, pg_get_userbyid(role) AS role, detail::jsonb->>'class' AS class, left(detail::jsonb->>'reason', 40) AS reason
 FROM cims.recent_disclosures() WHERE detail::jsonb->>'event' = 'break glass' ORDER BY number;
 SELECT operation, detail->>'reason' AS reason, detail->>'seconds' AS seconds FROM cims.audit_log WHERE detail->>'event' = 'break glass' ORDER BY seq;
 -- the review, by somebody else, once

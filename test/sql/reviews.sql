@@ -128,6 +128,12 @@ SELECT phone FROM customer WHERE id = 1;
 COMMIT;
 \c - :me
 \set SHOW_CONTEXT never
+-- a session that knew of nobody who has left hears of it
+SELECT cims.login(token_of('wu'));
+SELECT count(*) FROM cims.offboard('wu');
+SELECT cims.login(token_of('wu'));
+SELECT cims.readmit('wu');
+SELECT cims.login(token_of('wu'));
 SELECT cims.offboard('');
 SELECT cims.offboard('zhang', 'zhang');
 BEGIN;
