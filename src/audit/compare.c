@@ -10,19 +10,23 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "audit/compare.h"
+#include "base/base.h"
 
 /* Copies bytes into a value of an encrypted type. */
 struct varlena *
@@ -204,6 +208,35 @@ compare_sealed_arrays(CimsBytes recorded, CimsBytes found)
 	return result;
 }
 
+/* Tells whether a type is the extension's reference to a role, which prints the role's name of the day. */
+static bool
+is_role_reference(Oid type)
+{
+	HeapTuple tuple;
+	bool found;
+
+	if (type < FirstNormalObjectId || !cims_object_is_ours(TypeRelationId, type))
+		return false;
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	found = strcmp(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname), "role_ref") == 0;
+	ReleaseSysCache(tuple);
+	return found;
+}
+
+/* Compares references to roles: of a name that is no role's any more it cannot be told whose it was. */
+static CimsComparison
+compare_roles(CimsBytes recorded)
+{
+	char *name = pnstrdup((const char *) recorded.data, recorded.len);
+
+	if (strcmp(name, "public") == 0 || strcmp(name, "-") == 0)
+		return CIMS_COMPARE_OTHER;
+	name = pg_any_to_server(name, recorded.len, PG_UTF8);
+	return OidIsValid(get_role_oid(name, true)) ? CIMS_COMPARE_OTHER : CIMS_COMPARE_UNKNOWN;
+}
+
 /* Compares two texts, of which the second may be an older one too. */
 static CimsComparison
 compare_texts(Oid type, CimsBytes recorded, CimsBytes found)
@@ -212,6 +245,8 @@ compare_texts(Oid type, CimsBytes recorded, CimsBytes found)
 
 	if (cims_type_of_array_oid(type) != 0)
 		return compare_sealed_arrays(recorded, found);
+	if (is_role_reference(type))
+		return compare_roles(recorded);
 	if (!cims_input_is_harmless(type))
 		return CIMS_COMPARE_OTHER;
 	a = print_again(type, recorded);

@@ -181,6 +181,20 @@ SELECT problem, row_key, columns FROM cims.verify_table('wiped') ORDER BY (row_k
 SELECT cims.record_baseline('wiped'::regclass, 'baseline renewed');
 SELECT count(*), min(problem) FROM cims.verify_table('wiped');
 
+-- the extension's own tables are audited and compared like any other; a role that is renamed is the same role
+CREATE ROLE verify_named;
+SELECT cims.grant_class('phone', 'verify_named', 'mask');
+ALTER ROLE verify_named RENAME TO verify_renamed;
+SELECT a.relation, v.problem, v.row_key FROM cims.audited_table a, LATERAL cims.verify_table(a.relation) v
+WHERE a.relation::text LIKE 'cims.%';
+SELECT count(*) > 3 AS own_tables FROM cims.audited_table a WHERE a.relation::text LIKE 'cims.%';
+ALTER TABLE cims.class_grant_entry DISABLE TRIGGER ALL;
+UPDATE cims.class_grant_entry SET level = 'reveal' WHERE grantee::oid = 'verify_renamed'::regrole;
+ALTER TABLE cims.class_grant_entry ENABLE TRIGGER ALL;
+SELECT problem, columns, recorded, found FROM cims.verify_table('cims.class_grant_entry');
+SELECT cims.revoke_class('phone', 'verify_renamed');
+DROP ROLE verify_renamed;
+
 -- who may
 CREATE ROLE verify_owner;
 CREATE ROLE verify_auditor;
