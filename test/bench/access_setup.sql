@@ -1,6 +1,29 @@
 -- What access.sh measures: one table of :rows rows, its copies under policies of three kinds.
 CREATE TABLE sample (work text, variant text, value float8);
 
+CREATE FUNCTION processor_time() RETURNS float8
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::float8 / 1e3;
+
+-- processor time of a query, in microseconds, as the mean of many runs of its plan; $1 is another key each time
+CREATE FUNCTION time_of(query text, runs int, keys bigint) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+	began float8;
+	ended float8;
+BEGIN
+	EXECUTE format('CREATE FUNCTION pg_temp.measured(runs int) RETURNS void LANGUAGE plpgsql AS $f$
+		DECLARE found text; BEGIN FOR i IN 1 .. runs LOOP SELECT x INTO found FROM (%s) s (x); END LOOP; END $f$',
+		replace(query, ':id', format('(1 + i::bigint * 7919 %% %s)', keys)));
+	-- the first runs plan
+	PERFORM pg_temp.measured(10);
+	began := processor_time();
+	PERFORM pg_temp.measured(runs);
+	ended := processor_time();
+	DROP FUNCTION pg_temp.measured(int);
+	RETURN (ended - began) / runs;
+END
+$$;
+
 -- organisations: 1 company, 20 branches, 1000 departments; the actor manages one branch
 SELECT cims.add_organisation('1');
 INSERT INTO cims.organisation (id, parent) SELECT i, 1 FROM generate_series(2, 21) i;
