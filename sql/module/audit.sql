@@ -201,14 +201,21 @@ DECLARE
 		"!cims_audit_update": "AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION cims.audit_statement()",
 		"!cims_audit_delete": "AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION cims.audit_statement()",
 		"!cims_audit_truncate": "AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION cims.audit_statement()"}';
+	-- as pg_trigger has it: row 1, insert 4, delete 8, update 16, truncate 32
+	type jsonb := '{"!cims_audit": 29, "!cims_audit_apply": 29, "!cims_audit_insert": 4, "!cims_audit_update": 16, "!cims_audit_delete": 8, "!cims_audit_truncate": 32}';
 	kind "char" := (SELECT c.relkind FROM pg_class c WHERE c.oid = relation);
 	name text;
 BEGIN
-	PERFORM cims.drop_audit_triggers(relation, wanted::name[]);
+	-- what its owner made in their likeness is none of them
+	PERFORM cims.drop_audit_triggers(relation, ARRAY(
+		SELECT t.tgname FROM pg_trigger t
+		WHERE t.tgrelid = relation AND t.tgname = ANY (wanted) AND t.tgtype = (type ->> t.tgname::text)::int
+			AND t.tgqual IS NULL AND t.tgattr::text = '' AND t.tgnargs = 0));
 	FOREACH name IN ARRAY wanted LOOP
 		-- of a partitioned table the partitions are truncated, each for itself
 		CONTINUE WHEN name = '!cims_audit_truncate' AND kind = 'p'
-			OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = name);
+			OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = name
+				AND t.tgfoid IN ('cims.audit_row'::regproc, 'cims.audit_statement'::regproc));
 		EXECUTE format('CREATE TRIGGER %I ', name) || format(definition ->> name, relation::regclass);
 		EXECUTE format('ALTER TABLE %s ENABLE %s TRIGGER %I', relation::regclass,
 			CASE WHEN name = '!cims_audit_apply' THEN 'REPLICA' ELSE 'ALWAYS' END, name);
@@ -249,6 +256,10 @@ BEGIN
 		SELECT t.relation, t.kind FROM cims.table_tree(relation) t
 		WHERE t.kind IN ('r', 'p') AND cims.audit_root(t.relation) = root
 	LOOP
+		-- what the owner of a table made before it came here is no trigger of the record
+		IF part.kind = 'r' AND NOT EXISTS (SELECT FROM cims.descriptor d WHERE d.relation = part.relation) THEN
+			PERFORM cims.drop_audit_triggers(part.relation);
+		END IF;
 		PERFORM cims.make_audit_triggers(part.relation, by_statement);
 		CONTINUE WHEN part.kind = 'p';
 		IF rewritten OR cims.audit_needs_baseline(part.relation) THEN
@@ -396,6 +407,7 @@ CREATE FUNCTION cims.audit(
 AS $$
 #variable_conflict use_variable
 DECLARE
+	begins boolean := cims.audit_root("table") IS NULL;
 	part record;
 	wrong text;
 BEGIN
@@ -421,6 +433,9 @@ BEGIN
 		VALUES ("table", images, mode, omit, hash)
 		ON CONFLICT (relation) DO UPDATE SET images = excluded.images, mode = excluded.mode,
 			omit = excluded.omit, hash = excluded.hash, since = excluded.since;
+	IF begins THEN
+		PERFORM cims.drop_audit_triggers(t.relation) FROM cims.table_tree("table") t;
+	END IF;
 	FOR part IN SELECT t.relation, t.kind FROM cims.table_tree("table") t WHERE t.kind IN ('r', 'p') LOOP
 		PERFORM cims.make_audit_triggers(part.relation, mode = 'statement');
 		CONTINUE WHEN part.kind = 'p';

@@ -160,5 +160,27 @@ SELECT cims.audit('bulk', baseline => false);
 UPDATE bulk SET n = 12;
 SELECT * FROM news();
 
+-- triggers that an owner made in the likeness of the record's: of its functions they give way, of others they are an error
+CREATE TABLE forged (id int PRIMARY KEY);
+CREATE TRIGGER "!cims_audit" AFTER INSERT ON forged FOR EACH ROW WHEN (new.id < 0) EXECUTE FUNCTION cims.audit_row();
+CREATE TRIGGER "!cims_audit_truncate" AFTER TRUNCATE ON forged EXECUTE FUNCTION cims.audit_statement();
+ALTER TABLE forged DISABLE TRIGGER ALL;
+SELECT cims.audit('forged');
+INSERT INTO forged VALUES (1);
+TRUNCATE forged;
+SELECT * FROM news();
+SELECT * FROM triggers() WHERE relation = 'forged'::regclass;
+CREATE TABLE forged_child (id int PRIMARY KEY);
+CREATE TRIGGER "!cims_audit" AFTER INSERT ON forged_child FOR EACH ROW WHEN (new.id < 0) EXECUTE FUNCTION cims.audit_row();
+ALTER TABLE forged_child DISABLE TRIGGER ALL;
+ALTER TABLE forged_child ALTER id SET NOT NULL, INHERIT forged;
+INSERT INTO forged_child VALUES (2);
+SELECT * FROM news();
+SELECT * FROM triggers() WHERE relation = 'forged_child'::regclass;
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TABLE other (id int PRIMARY KEY);
+CREATE TRIGGER "!cims_audit" AFTER INSERT ON other FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT cims.audit('other');
+
 \c postgres
 DROP DATABASE cims_audit_tables;
