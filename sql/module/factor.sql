@@ -186,7 +186,8 @@ REVOKE ALL ON FUNCTION cims.remove_factor(text) FROM PUBLIC;
 
 CREATE VIEW cims.second_factor AS
 	SELECT f.actor, f.hash, f.digits, f.period, f.enrolled, f.enroller,
-		(SELECT pg_catalog.count(*) FROM cims.recovery_code r WHERE r.factor = f.id) AS recovery_codes
+		(SELECT pg_catalog.count(*) FROM cims.recovery_code r WHERE r.factor = f.id) AS recovery_codes,
+		f.id AS factor
 	FROM cims.factor f;
 COMMENT ON VIEW cims.second_factor IS 'the second factors of this database, without their secrets; open to pg_monitor';
 COMMENT ON COLUMN cims.second_factor.actor IS 'the actor, claim sub of the token';
@@ -196,5 +197,6 @@ COMMENT ON COLUMN cims.second_factor.period IS 'seconds of a time step';
 COMMENT ON COLUMN cims.second_factor.enrolled IS 'when it was enrolled';
 COMMENT ON COLUMN cims.second_factor.enroller IS 'the session''s role that enrolled it';
 COMMENT ON COLUMN cims.second_factor.recovery_codes IS 'recovery codes that were made, used ones included';
+COMMENT ON COLUMN cims.second_factor.factor IS 'number of the factor, as denials name it';
 REVOKE ALL ON cims.second_factor FROM PUBLIC;
 GRANT SELECT ON cims.second_factor TO pg_monitor;

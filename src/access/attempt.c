@@ -66,7 +66,7 @@ static void write_used(Oid sequence, Used used);
 static bool use_up(Used *used, const CimsAttempt *attempt);
 static Attempts *find_entry(const CimsAttempt *attempt, Used stored, TimestampTz now);
 static bool is_better_place(const Attempts *entry, const Attempts *place, TimestampTz now);
-static void count_failure(Attempts *entry, TimestampTz now);
+static int64 count_failure(Attempts *entry, TimestampTz now);
 
 static const CimsSharedPart shared_part = {
 	.name = "cims second factors",
@@ -95,6 +95,7 @@ cims_attempt_judge(const CimsAttempt *attempt)
 	Attempts *entry;
 	bool locked;
 	bool good = false;
+	int64 wait = 0;
 
 	/* before anything is used up */
 	PreventCommandIfReadOnly("verification of a second factor");
@@ -111,11 +112,15 @@ cims_attempt_judge(const CimsAttempt *attempt)
 		if (good)
 			entry->failures = 0;
 		else
-			count_failure(entry, now);
+			wait = count_failure(entry, now);
 		used = entry->used_up;
 	}
 	LWLockRelease(attempts_lock);
 
+	if (wait > 0)
+		cims_disclosure_record(CIMS_DENIAL, InvalidOid,
+							   psprintf("{\"second_factor\": " INT64_FORMAT ", \"denied\": \"wrong codes\", \"locked_seconds\": " INT64_FORMAT "}",
+										attempt->factor, wait));
 	if (locked)
 		ereport(ERROR,
 				errcode(MAKE_SQLSTATE('2', '8', 'I', '1', '2')),
@@ -232,16 +237,18 @@ is_better_place(const Attempts *entry, const Attempts *place, TimestampTz now)
 	return place->used && (!entry->used || entry->touched < place->touched);
 }
 
-/* Count a wrong code, and lock the factor for a while where there were many. */
-static void
+/* Count a wrong code, and lock the factor for a while where there were many; returns for how many seconds. */
+static int64
 count_failure(Attempts *entry, TimestampTz now)
 {
 	int64 wait = FIRST_WAIT;
 
 	entry->failures++;
 	if (entry->failures < FREE_FAILURES)
-		return;
+		return 0;
 	for (int i = FREE_FAILURES; i < entry->failures && wait < LONGEST_WAIT; i++)
 		wait *= 2;
-	entry->locked_until = now + Min(wait, LONGEST_WAIT) * USECS_PER_SEC;
+	wait = Min(wait, LONGEST_WAIT);
+	entry->locked_until = now + wait * USECS_PER_SEC;
+	return wait;
 }

@@ -77,5 +77,6 @@ extern void cims_access_separation_init(void);
 
 /* redact.c */
 extern void cims_access_redact_init(void);
+extern void cims_access_hide_statement(void);
 
 #endif

@@ -31,8 +31,10 @@ cims_login(PG_FUNCTION_ARGS)
 {
 	text *token = PG_GETARG_TEXT_PP(0);
 	CimsActorState *state;
-	const CimsTokenError *error = cims_actor_verify(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token), &state);
+	const CimsTokenError *error;
 
+	cims_access_hide_statement();
+	error = cims_actor_verify(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token), &state);
 	if (error != NULL)
 		ereport(ERROR,
 				errcode(error->sqlstate),

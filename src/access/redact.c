@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
 #include "utils/elog.h"
 
 #include "access/internal.h"
@@ -32,6 +33,20 @@ cims_access_redact_init(void)
 {
 	next_emit_log = emit_log_hook;
 	emit_log_hook = redact_message;
+}
+
+/*
+ * Take a statement that has a token in its text, as some drivers write parameters
+ * into it, out of pg_stat_activity, where the same role would read it for as long
+ * as the session idles in its transaction.
+ */
+void
+cims_access_hide_statement(void)
+{
+	size_t len;
+
+	if (debug_query_string != NULL && find_token(debug_query_string, &len) != NULL)
+		pgstat_report_activity(STATE_RUNNING, "<statement with a token>");
 }
 
 /* Overwrite tokens in each part of a message, and leave a statement out that has one. */

@@ -200,6 +200,7 @@ take_plain(char **newval, GucSource source)
 		GUC_check_errhint("Give the token to cims.login() as a parameter, in each transaction.");
 		return NULL;
 	}
+	cims_access_hide_statement();
 	error = cims_actor_verify(*newval, strlen(*newval), &state);
 	if (error != NULL)
 	{

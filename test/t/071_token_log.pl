@@ -77,6 +77,16 @@ ok($status, 'a bound token logs in') or diag $out;
 	is($query, 'SELECT cims.login($1);', 'pg_stat_activity shows the statement without the token');
 	$idle->finish;
 }
+# one that a driver wrote into the statement's text is taken out of it
+my $literal = $node->background_psql('postgres', extra_params => [qw(-U pool)]);
+foreach my $sql ("SELECT cims.login('$token{good}')", "SET LOCAL cims.token = '$token{good}'")
+{
+	$literal->query("BEGIN; $sql");
+	is($activity->query(q{SELECT query FROM pg_stat_activity WHERE usename = 'pool' AND state = 'idle in transaction'}), '<statement with a token>',
+		'pg_stat_activity does not show ' . substr($sql, 0, 16));
+	$literal->query('COMMIT');
+}
+$literal->quit;
 $activity->quit;
 
 # errors: bound, in the statement's text, by SET, cut, in the midst of other text, through a function

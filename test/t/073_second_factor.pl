@@ -91,6 +91,7 @@ my @answers = map { attempt($node, 'brute', 'verify_totp', sprintf('%06d', 99999
 is("@answers", 'f f f f f 28I12', 'the sixth guess is not judged');
 is(attempt($node, 'brute', 'verify_totp', code($uri{brute})), '28I12', 'nor is the right code');
 is(attempt($node, 'skew', 'verify_totp', '000000'), 'f', 'other actors are not locked');
+like(slurp_file($node->logfile), qr/"second_factor": \d+, "denied": "wrong codes", "locked_seconds": 30/, 'the log tells of the lock, though it was rolled back');
 if ($ENV{CIMS_LONG})
 {
 	sleep 31;
