@@ -168,7 +168,10 @@ AS $$
 	UPDATE cims.audited_table a
 	SET omit = ARRAY(SELECT o FROM unnest(a.omit) o WHERE o = ANY (names)), hash = ARRAY(SELECT h FROM unnest(a.hash) h WHERE h = ANY (names))
 	FROM there
-	WHERE a.relation = audit_forget_columns.relation AND NOT a.omit || a.hash <@ names
+	WHERE a.relation = audit_forget_columns.relation AND NOT a.omit || a.hash <@ names;
+	DELETE FROM cims.hidden_column h
+	WHERE h.relation = audit_forget_columns.relation AND NOT EXISTS (
+		SELECT FROM pg_attribute c WHERE c.attrelid = h.relation AND c.attname = h.column_name AND NOT c.attisdropped)
 $$;
 COMMENT ON FUNCTION cims.audit_forget_columns(oid) IS 'takes columns that were dropped out of the options of auditing';
 REVOKE ALL ON FUNCTION cims.audit_forget_columns(oid) FROM PUBLIC;
@@ -197,6 +200,16 @@ COMMENT ON FUNCTION cims.audit_stay(oid, oid) IS 'lets a table that has left the
 REVOKE ALL ON FUNCTION cims.audit_stay(oid, oid) FROM PUBLIC;
 
 -- While a column becomes encrypted online, the record takes the encrypted one
+CREATE TABLE cims.hidden_column (
+	relation oid,
+	column_name name,
+	PRIMARY KEY (relation, column_name)
+);
+COMMENT ON TABLE cims.hidden_column IS 'columns that are not recorded while cims.protect_online works on them';
+COMMENT ON COLUMN cims.hidden_column.relation IS 'the table';
+COMMENT ON COLUMN cims.hidden_column.column_name IS 'the column';
+REVOKE ALL ON cims.hidden_column FROM PUBLIC;
+
 CREATE FUNCTION cims.audit_hide_column(relation oid, col name, shadow name) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $$
@@ -211,8 +224,7 @@ BEGIN
 	FROM cims.table_tree(audit_hide_column.relation) t
 	WHERE a.relation = t.relation AND NOT col = ANY (a.omit) AND col NOT IN (SELECT cims.audit_key_columns(a.relation));
 	IF FOUND THEN
-		UPDATE cims.maintenance_job j SET options = j.options || '{"hidden": true}'
-		WHERE (j.relation, j.column_name, j.work) = (audit_hide_column.relation, col, 'protect_online');
+		INSERT INTO cims.hidden_column VALUES (audit_hide_column.relation, col) ON CONFLICT DO NOTHING;
 	END IF;
 END
 $$;
@@ -223,8 +235,13 @@ CREATE FUNCTION cims.audit_show_column(relation oid, col name) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $$
 BEGIN
-	IF EXISTS (SELECT FROM cims.maintenance_job j
-		WHERE (j.relation, j.column_name, j.work) = (audit_show_column.relation, col, 'protect_online') AND (j.options->>'hidden')::boolean) THEN
+	-- not while the work goes on
+	IF EXISTS (SELECT FROM pg_attribute a
+		WHERE a.attrelid = audit_show_column.relation AND a.attname = cims.shadow_name(col) AND NOT a.attisdropped) THEN
+		RETURN;
+	END IF;
+	DELETE FROM cims.hidden_column h WHERE (h.relation, h.column_name) = (audit_show_column.relation, col);
+	IF FOUND THEN
 		UPDATE cims.audited_table a SET omit = array_remove(a.omit, col)
 		FROM cims.table_tree(audit_show_column.relation) t WHERE a.relation = t.relation;
 		PERFORM cims.record_baseline(t.relation) FROM cims.table_tree(audit_show_column.relation) t
@@ -348,6 +365,12 @@ AS $$
 	SELECT 'triggers are hidden', cims.relation_name(c.oid), '{}', 'Find out who changed pg_class; create any trigger on the table and drop it.'
 	FROM pg_class c WHERE NOT c.relhastriggers AND c.oid IN (SELECT e.relation FROM cims.expected_triggers() e)
 		AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid)
+	UNION ALL
+	SELECT 'column is not recorded', cims.relation_name(h.relation), jsonb_build_object('column', h.column_name),
+		format('SELECT cims.cancel_protect_online(%L, %L)', cims.relation_name(h.relation), h.column_name)
+	FROM cims.hidden_column h JOIN pg_attribute a ON a.attrelid = h.relation AND a.attname = h.column_name AND NOT a.attisdropped
+	WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = h.relation AND t.tgname = cims.shadow_trigger(h.column_name)
+		AND t.tgfoid = 'cims.keep_shadow'::regproc AND t.tgenabled = 'A')
 	UNION ALL
 	SELECT 'table is gone', a.relation::oid::text, '{}', format('SELECT cims.audit_forget(%s)', a.relation::oid)
 	FROM cims.audited_table a WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = a.relation)

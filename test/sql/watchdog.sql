@@ -133,6 +133,23 @@ RESET allow_system_table_mods;
 SELECT * FROM watch();
 SELECT regexp_replace(r, 'event_\d+', 'event_N') FROM recorded() r;
 
+-- an owner who feigns an online protection, so that a column is not recorded
+CREATE ROLE watch_owner;
+ALTER TABLE customer OWNER TO watch_owner;
+SET ROLE watch_owner;
+SELECT cims.audit_hide_column('customer'::regclass, 'name', cims.shadow_name('name'));
+INSERT INTO cims.maintenance_job (relation, column_name, work, phase) VALUES ('customer'::regclass, 'name', 'protect_online', 'prepare');
+SELECT cims.audit_hide_column('customer'::regclass, 'name', cims.shadow_name('name'));
+DELETE FROM cims.maintenance_job;
+RESET ROLE;
+SELECT finding, object, detail, remedy FROM cims.audit_watch() ORDER BY 1, 2;
+SELECT cims.cancel_protect_online('public.customer', 'name');
+SELECT omit FROM cims.audited_table WHERE relation = 'customer'::regclass;
+ALTER TABLE customer OWNER TO CURRENT_USER;
+DROP ROLE watch_owner;
+SELECT * FROM watch();
+SELECT count(*) > 0 AS recorded FROM recorded();
+
 -- roles, memberships, grants, settings, functions, policies by the catalog
 UPDATE pg_authid SET rolsuper = true WHERE rolname = 'watch_bob';
 INSERT INTO pg_auth_members (roleid, member, grantor, admin_option) SELECT r.oid, m.oid, 10, true FROM pg_roles r, pg_roles m WHERE r.rolname = 'pg_read_all_data' AND m.rolname = 'watch_bob';
