@@ -20,7 +20,7 @@ COMMENT ON VIEW cims.audit_log IS
 COMMENT ON COLUMN cims.audit_log.seq IS 'number of the event; the changes of a row have ascending ones';
 COMMENT ON COLUMN cims.audit_log.at IS 'when it was written';
 COMMENT ON COLUMN cims.audit_log.xid IS 'the transaction';
-COMMENT ON COLUMN cims.audit_log.operation IS 'insert, update, delete, truncate, baseline, descriptor, command, grant, record, disclosure or denial';
+COMMENT ON COLUMN cims.audit_log.operation IS 'insert, update, delete, truncate, baseline, descriptor, command, grant, record, disclosure or denial; damaged where the event is not what was written';
 COMMENT ON COLUMN cims.audit_log.relation IS 'the table that held the row; of a partitioned table, the partition';
 COMMENT ON COLUMN cims.audit_log.schema_name IS 'schema of the table at that time';
 COMMENT ON COLUMN cims.audit_log.table_name IS 'name of the table at that time';

@@ -321,13 +321,24 @@ cims_detail_fill(const CimsEvent *event, CimsReader *reader, CimsDescriptorCache
 		set_json(&row, CIMS_DETAIL_DETAIL, cims_show_text(event->payload.fields[CIMS_FIELD_DETAIL]));
 }
 
+/* Fills values and nulls for an event that is not what was written. */
+static void
+fill_damaged(Datum *values, bool *nulls)
+{
+	memset(nulls, true, sizeof(bool) * CIMS_DETAIL_COLUMNS);
+	values[CIMS_DETAIL_OPERATION] = CStringGetTextDatum("damaged");
+	nulls[CIMS_DETAIL_OPERATION] = false;
+	values[CIMS_DETAIL_ERASED] = BoolGetDatum(false);
+	nulls[CIMS_DETAIL_ERASED] = false;
+}
+
 /*
  * cims.event_detail(seq bigint, relation oid, entry bytea, payload bytea, out ...)
  *
  * Takes the columns of cims.event.  Returns what happened as text and JSON, by
  * column name, each value as the current role may see it; where the payload was
- * erased, what the entry tells.  Raises data_corrupted where an event is
- * damaged.
+ * erased, what the entry tells.  An event that is not what was written is shown
+ * as that and no more, so that it does not hide the others.
  */
 Datum
 cims_event_detail(PG_FUNCTION_ARGS)
@@ -339,7 +350,9 @@ cims_event_detail(PG_FUNCTION_ARGS)
 
 	event.seq = PG_GETARG_INT64(0);
 	event.relation = PG_GETARG_OID(1);
-	cims_event_parse(&event, PG_GETARG_BYTEA_PP(2), PG_ARGISNULL(3) ? NULL : PG_GETARG_BYTEA_PP(3));
-	cims_detail_fill(&event, state->reader, state->descriptors, values, nulls);
+	if (cims_event_read(&event, PG_GETARG_BYTEA_PP(2), PG_ARGISNULL(3) ? NULL : PG_GETARG_BYTEA_PP(3)))
+		cims_detail_fill(&event, state->reader, state->descriptors, values, nulls);
+	else
+		fill_damaged(values, nulls);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(state->desc, values, nulls)));
 }

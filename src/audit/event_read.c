@@ -48,26 +48,39 @@ damaged_event_error(int64 seq)
 	ereport(ERROR,
 			errcode(ERRCODE_DATA_CORRUPTED),
 			errmsg("event %lld is damaged", (long long) seq),
-			errdetail("Its bytes are not in the form in which events are written."),
+			errdetail("Its bytes are not those that were written."),
 			errhint("cims.verify_ledger tells what else of the record is not as it was."));
 }
 
-/* Takes entry and payload of an event apart; payload is NULL where it was erased. */
-void
-cims_event_parse(CimsEvent *event, bytea *entry, bytea *payload)
+/*
+ * Takes entry and payload of an event apart; payload is NULL where it was
+ * erased.  False where they are not what was written: the entry holds the digest
+ * of the payload.
+ */
+bool
+cims_event_read(CimsEvent *event, bytea *entry, bytea *payload)
 {
 	CimsBytes bytes = {(const unsigned char *) VARDATA_ANY(entry), VARSIZE_ANY_EXHDR(entry)};
+	unsigned char digest[CIMS_DIGEST_LEN];
 
-	if (!cims_entry_parse(bytes, &event->entry))
-		damaged_event_error(event->seq);
 	event->erased = payload == NULL;
 	event->payload_value = payload;
 	memset(&event->payload, 0, sizeof(event->payload));
+	if (!cims_entry_parse(bytes, &event->entry))
+		return false;
 	if (payload == NULL)
-		return;
+		return true;
 	bytes.data = (const unsigned char *) VARDATA_ANY(payload);
 	bytes.len = VARSIZE_ANY_EXHDR(payload);
-	if (!cims_payload_parse(bytes, &event->payload))
+	cims_crypto_check(cims_payload_digest(bytes, digest), "hash an event");
+	return memcmp(digest, event->entry.digest, CIMS_DIGEST_LEN) == 0 && cims_payload_parse(bytes, &event->payload);
+}
+
+/* Takes entry and payload of an event apart; raises where they are not what was written. */
+void
+cims_event_parse(CimsEvent *event, bytea *entry, bytea *payload)
+{
+	if (!cims_event_read(event, entry, payload))
 		damaged_event_error(event->seq);
 }
 

@@ -53,7 +53,8 @@ typedef struct CimsEventFilter
 typedef bool (*CimsEventFunction)(const CimsEvent *event, void *arg);
 extern void cims_event_scan(const CimsEventFilter *filter, CimsEventFunction each, void *arg);
 
-/* event_read.c: takes the columns of an event apart; raises data_corrupted where they are damaged */
+/* event_read.c: takes the columns of an event apart; where they are damaged returns false, or raises data_corrupted */
+extern bool cims_event_read(CimsEvent *event, bytea *entry, bytea *payload);
 extern void cims_event_parse(CimsEvent *event, bytea *entry, bytea *payload);
 
 /* detail.c: small helpers over events and images */

@@ -232,6 +232,11 @@ SELECT cims.restore_row('code', 'b', :first);
 SELECT * FROM code;
 
 
+-- an event that is not what was written is shown as that
+SELECT d.operation, d.old, d.new FROM cims.event e,
+	cims.event_detail(e.seq, e.relation, e.entry, set_byte(e.payload, length(e.payload) - 1, get_byte(e.payload, length(e.payload) - 1) # 1)) d
+WHERE e.relation = 'code'::regclass AND e.row_hash IS NOT NULL;
+
 -- reading runs no code of the table's owner as the reader
 SET ROLE history_app;
 CREATE FUNCTION tell(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'checked by %', current_user; RETURN true; END $$;
