@@ -43,81 +43,80 @@ COMMENT ON FUNCTION cims.relation_readers() IS 'owners of tables and views, and 
 REVOKE ALL ON FUNCTION cims.relation_readers() FROM PUBLIC;
 
 -- views that show a table with their owner's rights, through other views, too
-CREATE FUNCTION cims.views_of_tables() RETURNS TABLE (view oid, tbl oid)
+CREATE FUNCTION cims.views_of_tables() RETURNS TABLE (view oid, tbl oid, owner oid)
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH RECURSIVE uses AS (
-		SELECT DISTINCT r.ev_class AS view, d.refobjid AS relation, t.relkind
+		SELECT DISTINCT r.ev_class AS view, d.refobjid AS relation, t.relkind, v.relowner AS owner
 		FROM pg_rewrite r JOIN pg_class v ON v.oid = r.ev_class AND v.relkind = 'v'
 		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
 		JOIN pg_class t ON t.oid = d.refobjid AND t.relkind IN ('r', 'p', 'm', 'f', 'v')
-		WHERE NOT coalesce(v.reloptions && '{security_invoker=true,security_invoker=on,security_invoker=1,security_invoker=yes}', false)
-	), shows (view, relation, relkind) AS (
-		SELECT u.view, u.relation, u.relkind FROM uses u
+		WHERE NOT EXISTS (SELECT FROM pg_options_to_table(v.reloptions) o WHERE o.option_name = 'security_invoker' AND o.option_value::boolean)
+	), shows (view, relation, relkind, owner) AS (
+		SELECT u.view, u.relation, u.relkind, u.owner FROM uses u
 		UNION
-		SELECT s.view, u.relation, u.relkind FROM shows s JOIN uses u ON u.view = s.relation WHERE s.relkind = 'v'
+		SELECT s.view, u.relation, u.relkind, u.owner FROM shows s JOIN uses u ON u.view = s.relation WHERE s.relkind = 'v'
 	)
-	SELECT DISTINCT s.view, s.relation FROM shows s WHERE s.relkind <> 'v'
+	SELECT DISTINCT s.view, s.relation, s.owner FROM shows s WHERE s.relkind <> 'v'
 $$;
-COMMENT ON FUNCTION cims.views_of_tables() IS 'views with the tables that they show by their owner''s rights, through other views, too';
+COMMENT ON FUNCTION cims.views_of_tables() IS 'views with the tables that they show by their owner''s rights, through other views, too, and the owner of the view that names the table';
 REVOKE ALL ON FUNCTION cims.views_of_tables() FROM PUBLIC;
 
 CREATE FUNCTION cims.access_sources()
-RETURNS TABLE (kind text, object text, relation oid, holder oid, level text, path text, valid tstzrange, conditions text, source jsonb)
+RETURNS TABLE (kind text, object text, relation oid, holder oid, level text, path text, valid tstzrange, conditions text, reads_as oid, source jsonb)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'class', c.name, 0::oid, e.grantee::oid, e.level, CASE WHEN e.temporary THEN 'temporary grant' ELSE 'grant' END, e.valid,
-		cims.describe_conditions(c), jsonb_build_object('kind', 'class grant', 'id', e.id)
+		cims.describe_conditions(c), NULL::oid, jsonb_build_object('kind', 'class grant', 'id', e.id)
 	FROM cims.class_grant_entry e JOIN cims.class c ON c.id = e.class_id WHERE e.grantee::oid <> 1
 	UNION ALL
 	SELECT 'class', c.name, 0, p.role::oid, p.level, 'break glass', p.valid,
 		concat_ws(', ', cims.describe_conditions(c), format('at most %s s', extract(epoch FROM least(p.max_duration, current_setting('cims.break_glass_max')::interval))::bigint)),
-		jsonb_build_object('kind', 'break glass', 'id', p.id)
+		NULL, jsonb_build_object('kind', 'break glass', 'id', p.id)
 	FROM cims.break_glass_permission p JOIN cims.class c ON c.name = p.class WHERE p.role::oid <> 1
 	UNION ALL
-	SELECT 'class', c.name, 0, r.oid, 'reveal', 'superuser', '(,)', 'by a grant to itself', jsonb_build_object('kind', 'superuser')
+	SELECT 'class', c.name, 0, r.oid, 'reveal', 'superuser', '(,)', 'by a grant to itself', NULL, jsonb_build_object('kind', 'superuser')
 	FROM cims.class c, pg_roles r WHERE r.rolsuper
 	UNION ALL
 	SELECT 'table', cims.relation_name(a.relation), a.relation, a.holder, 'select', CASE WHEN a.owner THEN 'owner' ELSE 'grant' END, '(,)',
-		'columns ' || a.columns, jsonb_strip_nulls(jsonb_build_object('kind', CASE WHEN a.owner THEN 'table owner' ELSE 'table grant' END,
+		'columns ' || a.columns, NULL, jsonb_strip_nulls(jsonb_build_object('kind', CASE WHEN a.owner THEN 'table owner' ELSE 'table grant' END,
 			'table', cims.relation_name(a.relation), 'columns', a.columns))
 	FROM cims.relation_readers() a JOIN pg_class c ON c.oid = a.relation WHERE c.relkind <> 'v'
 	UNION ALL
 	SELECT 'table', cims.relation_name(v.tbl), v.tbl, a.holder, 'select', format('%s of view %s', CASE WHEN a.owner THEN 'owner' ELSE 'grant' END, cims.relation_name(v.view)), '(,)',
 		concat_ws(', ', 'as the view shows it', 'columns ' || a.columns),
-		jsonb_strip_nulls(jsonb_build_object('kind', CASE WHEN a.owner THEN 'table owner' ELSE 'table grant' END, 'table', cims.relation_name(v.view), 'columns', a.columns))
+		v.owner, jsonb_strip_nulls(jsonb_build_object('kind', CASE WHEN a.owner THEN 'table owner' ELSE 'table grant' END, 'table', cims.relation_name(v.view), 'columns', a.columns))
 	FROM cims.relation_readers() a JOIN cims.views_of_tables() v ON v.view = a.relation
 	WHERE cims.is_users_relation(v.tbl)
 	UNION ALL
 	SELECT 'table', cims.relation_name(p.relation), p.relation, p.role::oid, 'select', 'break glass', p.valid,
 		format('beside SELECT, at most %s s', extract(epoch FROM least(p.max_duration, current_setting('cims.break_glass_max')::interval))::bigint),
-		jsonb_build_object('kind', 'break glass', 'id', p.id)
+		NULL, jsonb_build_object('kind', 'break glass', 'id', p.id)
 	FROM cims.break_glass_permission p WHERE p.relation IS NOT NULL AND p.role::oid <> 1
 		AND EXISTS (SELECT FROM pg_class c WHERE c.oid = p.relation)
 	UNION ALL
 	SELECT 'table', cims.relation_name(c.oid), c.oid, r.oid, 'select', CASE WHEN r.rolsuper THEN 'superuser' ELSE 'pg_read_all_data' END, '(,)', NULL,
-		jsonb_build_object('kind', CASE WHEN r.rolsuper THEN 'superuser' ELSE 'pg_read_all_data' END)
+		NULL, jsonb_build_object('kind', CASE WHEN r.rolsuper THEN 'superuser' ELSE 'pg_read_all_data' END)
 	FROM pg_class c, pg_roles r
 	WHERE c.relkind IN ('r', 'p', 'm', 'f') AND cims.is_users_relation(c.oid) AND (r.rolsuper OR r.rolname = 'pg_read_all_data')
 $$;
-COMMENT ON FUNCTION cims.access_sources() IS 'what gives access to classes and tables: grants, owners, views, permissions, attributes of roles; holder 0 is public';
+COMMENT ON FUNCTION cims.access_sources() IS 'what gives access to classes and tables: grants, owners, views, permissions, attributes of roles; holder 0 is public; reads_as: the owner of a view whose rights count';
 REVOKE ALL ON FUNCTION cims.access_sources() FROM PUBLIC;
 
--- which rows of a table a role gets to see; by_view: with the rights of a view's owner
-CREATE FUNCTION cims.describe_rows(relation oid, role oid, by_view boolean) RETURNS text
+-- which rows of a table a role gets to see
+CREATE FUNCTION cims.describe_rows(relation oid, role oid) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN r.rolsuper THEN 'all, as superuser'
 		WHEN NOT c.relrowsecurity THEN 'all'
-		WHEN by_view THEN 'by policies, of the view''s owner'
 		WHEN r.rolbypassrls THEN 'all, by BYPASSRLS'
 		WHEN NOT c.relforcerowsecurity AND pg_has_role(r.oid, c.relowner, 'USAGE') THEN 'all, as owner without FORCE'
-		WHEN EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) e WHERE p.polrelid = c.oid AND p.polname = 'cims_exempt' AND pg_has_role(r.oid, e, 'USAGE')) THEN 'all, as exempt role'
+		WHEN EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) e WHERE p.polrelid = c.oid AND p.polname = 'cims_exempt' AND (e = 0 OR pg_has_role(r.oid, e, 'USAGE'))) THEN 'all, as exempt role'
 		ELSE 'by policies' END
 	FROM pg_class c LEFT JOIN pg_roles r ON r.oid = role WHERE c.oid = relation
 $$;
-COMMENT ON FUNCTION cims.describe_rows(oid, oid, boolean) IS 'which rows of a table a role gets to see; role 0 is public';
-REVOKE ALL ON FUNCTION cims.describe_rows(oid, oid, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION cims.describe_rows(oid, oid) IS 'which rows of a table a role gets to see; role 0 is public';
+REVOKE ALL ON FUNCTION cims.describe_rows(oid, oid) FROM PUBLIC;
 
 -- when roles were last known to use what they may; by: how that is known
 CREATE FUNCTION cims.last_uses(since timestamptz) RETURNS TABLE (kind text, object text, role name, at timestamptz, by text)
@@ -159,8 +158,8 @@ AS $$
 				WHEN r.inherited AND s.path <> 'superuser' THEN format('%s: %s', cims.describe_chain(r.chain), s.path)
 				ELSE format('%s, by SET ROLE: %s', cims.describe_chain(r.chain), s.path) END AS path,
 			CASE WHEN s.kind = 'table' THEN CASE WHEN s.path = 'break glass' THEN 'all'
-				ELSE cims.describe_rows(s.relation, CASE WHEN s.holder = 0 OR r.inherited AND s.path <> 'superuser' THEN coalesce(m.oid, 0) ELSE s.holder END,
-					s.path LIKE '%of view%') END END AS rows,
+				ELSE cims.describe_rows(s.relation, CASE WHEN s.reads_as IS NOT NULL THEN s.reads_as
+					WHEN s.holder = 0 OR r.inherited AND s.path <> 'superuser' THEN coalesce(m.oid, 0) ELSE s.holder END) END END AS rows,
 			s.valid, s.valid @> statement_timestamp() AS in_force, s.conditions
 		FROM cims.access_sources() s
 		LEFT JOIN cims.role_reach() r ON r.role = s.holder AND s.holder <> 0

@@ -111,7 +111,7 @@ BEGIN
 	WHERE (NOT scope ? 'kind' OR s.kind = scope->>'kind')
 		AND (NOT scope ? 'class' OR s.kind IN ('class grant', 'break glass') AND s.object = scope->>'class')
 		AND (NOT scope ? 'table' OR s.kind IN ('table grant', 'table owner', 'break glass') AND s.object = scope->>'table')
-		AND (NOT scope ? 'role' OR pg_get_userbyid(s.holder) = scope->>'role');
+		AND (NOT scope ? 'role' OR CASE s.holder WHEN 0 THEN 'public' ELSE pg_get_userbyid(s.holder) END = scope->>'role');
 	GET DIAGNOSTICS items = ROW_COUNT;
 	IF items = 0 THEN
 		RAISE EXCEPTION 'there is nothing to review' USING ERRCODE = 'no_data_found', DETAIL = format('Nothing is in the scope %s.', scope),

@@ -76,6 +76,8 @@ DECLARE
 		FROM cims.conflicts() c WHERE EXISTS (SELECT FROM cims.conflict_rule) AND format('%s %s', c.rule, c.who) <> ALL (before));
 BEGIN
 	IF list IS NOT NULL THEN
+		PERFORM cims.disclose('X', 0, jsonb_build_object('event', 'conflict of roles', 'conflicts',
+			(SELECT jsonb_agg(k) FROM unnest(cims.conflict_keys()) k WHERE k <> ALL (before))));
 		RAISE EXCEPTION 'separation of duties forbids it'
 			USING ERRCODE = 'invalid_grant_operation', DETAIL = list,
 				  HINT = 'Take one of the two away first, or drop the rule by cims.drop_conflict().';

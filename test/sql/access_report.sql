@@ -48,6 +48,19 @@ SELECT role, object, path, rows, conditions FROM cims.access_report() WHERE kind
 -- with row security
 SELECT count(*) > 0 FROM cims.secure_table('customer', owner_column => 'owner', exempt => '{ar_clerk}');
 SELECT role, path, rows FROM cims.access_report() WHERE object = 'public.customer' AND role ~ '^(ar_|public)';
+-- rows are those that a view's owner sees: what it says is what is seen
+INSERT INTO customer (id, owner) VALUES (7, 'zhang');
+CREATE VIEW by_super AS SELECT id FROM customer;
+CREATE VIEW by_super_again AS SELECT id FROM by_super;
+ALTER VIEW by_super OWNER TO ar_super;
+ALTER VIEW by_super_again OWNER TO ar_owner;
+GRANT SELECT ON by_super TO ar_owner;
+GRANT SELECT ON by_super_again TO ar_viewer;
+SELECT path, rows FROM cims.access_report() WHERE object = 'public.customer' AND role = 'ar_viewer';
+SET ROLE ar_viewer;
+SELECT (SELECT count(*) FROM shown_again) AS shown_again, (SELECT count(*) FROM by_super_again) AS by_super_again;
+RESET ROLE;
+DROP VIEW by_super_again, by_super;
 ALTER TABLE customer NO FORCE ROW LEVEL SECURITY;
 SELECT role, path, rows FROM cims.access_report() WHERE object = 'public.customer' AND role = 'ar_owner' AND path = 'owner';
 -- every superuser is there

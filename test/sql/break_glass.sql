@@ -19,6 +19,8 @@ GRANT EXECUTE ON FUNCTION cims.request_grant, cims.approve_grant, cims.reject_gr
 CREATE TABLE customer (id int PRIMARY KEY, phone cims.enc_text(phone), owner text);
 INSERT INTO customer VALUES (1, '13700137000', 'zhang'), (2, '13800138000', 'li');
 GRANT SELECT ON customer TO PUBLIC;
+SELECT count(*) FROM cims.create_masking_view('customer', 'shown');
+GRANT SELECT ON shown TO bg_support;
 
 -- a temporary grant stands beside the lasting one, and ends
 SELECT cims.grant_class('phone', 'bg_support', 'mask');
@@ -113,6 +115,8 @@ SELECT cims.break_glass('phone', 'outage of the portal') AS entry \gset
 SELECT phone FROM customer WHERE id = 1;
 SELECT id FROM customer WHERE phone = '13800138000';
 SELECT phone FROM customer ORDER BY phone DESC LIMIT 1;
+-- a masking view shows it as well
+SELECT phone FROM shown ORDER BY 1;
 -- only for who did it
 \c - :me
 \set SHOW_CONTEXT never
@@ -170,6 +174,7 @@ SELECT cims.break_glass('phone', 'outage');
 \c - :me
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
+SELECT cims.drop_masking_view('shown');
 SELECT cims.allow_break_glass('bg_support', 'customer'::regclass);
 SELECT count(*) > 0 FROM cims.secure_table('customer', owner_column => 'owner');
 SELECT cims.allow_break_glass('bg_support', 'customer'::regclass);
@@ -205,4 +210,5 @@ SELECT count(*) FROM cims.break_glass_review;
 \c postgres
 SET client_min_messages = warning;
 DROP DATABASE cims_break_glass;
+DROP ROLE IF EXISTS cims_view_owner;
 DROP ROLE bg_officer, bg_second, bg_support, bg_other;

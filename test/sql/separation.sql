@@ -54,6 +54,8 @@ GRANT sod_auditor TO sod_qian;
 SELECT cims.grant_class('phone', 'sod_qian', 'mask');
 SELECT rolname FROM pg_roles WHERE rolname = 'sod_new';
 
+-- what was refused is not forgotten
+SELECT DISTINCT kind, detail FROM cims.recent_disclosures() ORDER BY detail;
 -- actors
 SELECT cims.set_scope_role('teller', 'self');
 SELECT cims.set_scope_role('auditor', 'all');
