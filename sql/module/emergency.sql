@@ -289,6 +289,23 @@ CREATE VIEW cims.break_glass_review AS
 		v.verdict, v.note, v.reviewer, v.reviewer_actor, v.reviewed
 	FROM cims.break_glass_entry e LEFT JOIN cims.break_glass_verdict v ON v.entry OPERATOR(pg_catalog.=) e.id;
 COMMENT ON VIEW cims.break_glass_review IS 'who broke the glass before what, when and why, and what the review said; without a verdict: to be reviewed; open to pg_monitor';
+COMMENT ON COLUMN cims.break_glass_review.id IS 'number of the entry';
+COMMENT ON COLUMN cims.break_glass_review.class IS 'the class';
+COMMENT ON COLUMN cims.break_glass_review.relation IS 'or the table';
+COMMENT ON COLUMN cims.break_glass_review.role IS 'the role that broke the glass';
+COMMENT ON COLUMN cims.break_glass_review.session_role IS 'the session''s role';
+COMMENT ON COLUMN cims.break_glass_review.actor IS 'the actor';
+COMMENT ON COLUMN cims.break_glass_review.level IS 'the level that it gives on the class';
+COMMENT ON COLUMN cims.break_glass_review.valid IS 'when it holds';
+COMMENT ON COLUMN cims.break_glass_review.in_force IS 'whether it holds now';
+COMMENT ON COLUMN cims.break_glass_review.reason IS 'why, as told';
+COMMENT ON COLUMN cims.break_glass_review.authenticated IS 'the role that the client had authenticated as';
+COMMENT ON COLUMN cims.break_glass_review.broken IS 'when it was done';
+COMMENT ON COLUMN cims.break_glass_review.verdict IS 'justified or unjustified; NULL: to be reviewed';
+COMMENT ON COLUMN cims.break_glass_review.note IS 'what the review said';
+COMMENT ON COLUMN cims.break_glass_review.reviewer IS 'the authenticated role that reviewed it';
+COMMENT ON COLUMN cims.break_glass_review.reviewer_actor IS 'and the actor';
+COMMENT ON COLUMN cims.break_glass_review.reviewed IS 'when';
 REVOKE ALL ON cims.break_glass_review FROM PUBLIC;
 GRANT SELECT ON cims.break_glass_review TO pg_monitor;
 

@@ -102,6 +102,21 @@ CREATE VIEW cims.grant_request AS
 		coalesce(e.decision, 'open') AS state, e.decider, e.decider_actor, e.decided, e.note
 	FROM cims.grant_request_entry e;
 COMMENT ON VIEW cims.grant_request IS 'grants on classes that were asked for, and what became of them; open to pg_monitor';
+COMMENT ON COLUMN cims.grant_request.id IS 'number of the request';
+COMMENT ON COLUMN cims.grant_request.class IS 'name of the class';
+COMMENT ON COLUMN cims.grant_request.role IS 'the role that is to hold the grant';
+COMMENT ON COLUMN cims.grant_request.level IS 'mask, search or reveal';
+COMMENT ON COLUMN cims.grant_request.valid IS 'when the grant is to hold';
+COMMENT ON COLUMN cims.grant_request.duration IS 'or for how long, from its approval on';
+COMMENT ON COLUMN cims.grant_request.reason IS 'what it is needed for';
+COMMENT ON COLUMN cims.grant_request.requester IS 'the authenticated role that asks';
+COMMENT ON COLUMN cims.grant_request.requester_actor IS 'and the actor';
+COMMENT ON COLUMN cims.grant_request.requested IS 'when it was asked for';
+COMMENT ON COLUMN cims.grant_request.state IS 'open, approved or rejected';
+COMMENT ON COLUMN cims.grant_request.decider IS 'the authenticated role that decided';
+COMMENT ON COLUMN cims.grant_request.decider_actor IS 'and the actor';
+COMMENT ON COLUMN cims.grant_request.decided IS 'when';
+COMMENT ON COLUMN cims.grant_request.note IS 'what was said about it';
 REVOKE ALL ON cims.grant_request FROM PUBLIC;
 GRANT SELECT ON cims.grant_request TO pg_monitor;
 

@@ -130,6 +130,21 @@ CREATE VIEW cims.access_review AS
 		i.decider, i.decider_actor, i.decided
 	FROM cims.access_review_item i;
 COMMENT ON VIEW cims.access_review IS 'what is and was to be reviewed, and what was decided; open to pg_monitor';
+COMMENT ON COLUMN cims.access_review.review IS 'number of the review';
+COMMENT ON COLUMN cims.access_review.item IS 'number within the review';
+COMMENT ON COLUMN cims.access_review.kind IS 'class grant, break glass, table grant, table owner, role membership, superuser, bypassrls, membership or clearance';
+COMMENT ON COLUMN cims.access_review.object IS 'class, table, role or label';
+COMMENT ON COLUMN cims.access_review.holder IS 'the role that holds it, or public';
+COMMENT ON COLUMN cims.access_review.actor IS 'or the actor';
+COMMENT ON COLUMN cims.access_review.level IS 'the level';
+COMMENT ON COLUMN cims.access_review.valid IS 'when it holds';
+COMMENT ON COLUMN cims.access_review.conditions IS 'on what conditions';
+COMMENT ON COLUMN cims.access_review.reaches IS 'roles that had it by membership when the review was opened';
+COMMENT ON COLUMN cims.access_review.decision IS 'keep or revoke; NULL while it is open';
+COMMENT ON COLUMN cims.access_review.note IS 'what was said about it';
+COMMENT ON COLUMN cims.access_review.decider IS 'the authenticated role that decided';
+COMMENT ON COLUMN cims.access_review.decider_actor IS 'and the actor';
+COMMENT ON COLUMN cims.access_review.decided IS 'when';
 CREATE VIEW cims.access_review_status AS
 	SELECT e.id, e.scope, e.due, e.opened, e.opener, pg_catalog.count(i.item) AS items,
 		pg_catalog.count(i.item) FILTER (WHERE i.decision IS NULL) AS undecided,
@@ -138,11 +153,29 @@ CREATE VIEW cims.access_review_status AS
 	FROM cims.access_review_entry e LEFT JOIN cims.access_review_item i ON i.review OPERATOR(pg_catalog.=) e.id
 	GROUP BY e.id;
 COMMENT ON VIEW cims.access_review_status IS 'reviews of access, with how much is undecided and which are overdue; open to pg_monitor';
+COMMENT ON COLUMN cims.access_review_status.id IS 'number of the review';
+COMMENT ON COLUMN cims.access_review_status.scope IS 'what is reviewed';
+COMMENT ON COLUMN cims.access_review_status.due IS 'when it is to be done';
+COMMENT ON COLUMN cims.access_review_status.opened IS 'when it was opened';
+COMMENT ON COLUMN cims.access_review_status.opener IS 'the authenticated role that did';
+COMMENT ON COLUMN cims.access_review_status.items IS 'how much there was to review';
+COMMENT ON COLUMN cims.access_review_status.undecided IS 'how much is open';
+COMMENT ON COLUMN cims.access_review_status.overdue IS 'whether something is open after it was due';
+COMMENT ON COLUMN cims.access_review_status.done IS 'when the last item was decided; NULL before';
 CREATE VIEW cims.overdue_review AS
 	SELECT s.id AS review, s.due, s.opener, i.item, i.kind, i.object, i.holder, i.actor, i.level
 	FROM cims.access_review_status s JOIN cims.access_review_item i ON i.review OPERATOR(pg_catalog.=) s.id AND i.decision IS NULL
 	WHERE s.overdue;
 COMMENT ON VIEW cims.overdue_review IS 'what should have been reviewed by now; open to pg_monitor';
+COMMENT ON COLUMN cims.overdue_review.review IS 'number of the review';
+COMMENT ON COLUMN cims.overdue_review.due IS 'when it was due';
+COMMENT ON COLUMN cims.overdue_review.opener IS 'the authenticated role that opened it';
+COMMENT ON COLUMN cims.overdue_review.item IS 'number within the review';
+COMMENT ON COLUMN cims.overdue_review.kind IS 'what kind of access';
+COMMENT ON COLUMN cims.overdue_review.object IS 'class, table, role or label';
+COMMENT ON COLUMN cims.overdue_review.holder IS 'the role that holds it, or public';
+COMMENT ON COLUMN cims.overdue_review.actor IS 'or the actor';
+COMMENT ON COLUMN cims.overdue_review.level IS 'the level';
 REVOKE ALL ON cims.access_review, cims.access_review_status, cims.overdue_review FROM PUBLIC;
 GRANT SELECT ON cims.access_review, cims.access_review_status, cims.overdue_review TO pg_monitor;
 

@@ -178,6 +178,13 @@ CREATE VIEW cims.conflicting_roles AS
 		c.reason, c.maker, c.made
 	FROM cims.conflict_rule c;
 COMMENT ON VIEW cims.conflicting_roles IS 'the rules about roles that nobody may have together; open to pg_monitor';
+COMMENT ON COLUMN cims.conflicting_roles.id IS 'number of the rule';
+COMMENT ON COLUMN cims.conflicting_roles.kind IS 'database or application';
+COMMENT ON COLUMN cims.conflicting_roles.role_a IS 'a role';
+COMMENT ON COLUMN cims.conflicting_roles.role_b IS 'and another';
+COMMENT ON COLUMN cims.conflicting_roles.reason IS 'why, as told';
+COMMENT ON COLUMN cims.conflicting_roles.maker IS 'the authenticated role that made the rule';
+COMMENT ON COLUMN cims.conflicting_roles.made IS 'when';
 REVOKE ALL ON cims.conflicting_roles FROM PUBLIC;
 GRANT SELECT ON cims.conflicting_roles TO pg_monitor;
 
