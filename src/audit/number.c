@@ -15,10 +15,13 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/xact.h"
 #include "commands/sequence.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
+#include "utils/fmgrprotos.h"
+#include "utils/rel.h"
 
 #include "audit/internal.h"
 
@@ -48,6 +51,7 @@ static int take_numbers(Oid sequence, int n, int64 *first);
 static void add_block(Oid sequence, int64 first);
 static Counter *find_counter(Oid sequence, bool make);
 static int64 next_block(Oid sequence);
+static void promise_nothing(Oid sequence, int64 value);
 
 static const CimsSharedPart shared_part = {"cims event numbers", shared_size, 1, start_shared};
 
@@ -161,6 +165,7 @@ next_block(Oid sequence)
 	PG_TRY();
 	{
 		first = nextval_internal(sequence, false);
+		promise_nothing(sequence, first);
 	}
 	PG_FINALLY();
 	{
@@ -168,4 +173,20 @@ next_block(Oid sequence)
 	}
 	PG_END_TRY();
 	return first;
+}
+
+/*
+ * Take care of a sequence that was made by this transaction.  Under wal_level
+ * minimal it is not logged until the commit, but counts its next values as
+ * logged ahead; after a crash it would give them again.
+ */
+static void
+promise_nothing(Oid sequence, int64 value)
+{
+	Relation rel = relation_open(sequence, NoLock);
+	bool logged = RelationNeedsWAL(rel);
+
+	relation_close(rel, NoLock);
+	if (!logged)
+		DirectFunctionCall2(setval_oid, ObjectIdGetDatum(sequence), Int64GetDatum(value));
 }
