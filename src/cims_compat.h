@@ -161,4 +161,11 @@
 #define CIMS_BITMAP_BLOCK(page) ((page)->blockno)
 #endif
 
+/* EnableQueryId; 16 moved its header */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
+#else
+#include "utils/queryjumble.h"
+#endif
+
 #endif

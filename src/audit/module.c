@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "utils/queryjumble.h"
+#include "cims_compat.h"
 
 #include "audit/command.h"
 #include "audit/internal.h"

@@ -68,8 +68,8 @@ cims_audit_number(CimsPendingEvent *events, int n)
 {
 	Oid sequence = cims_audit_oids()->event_seq;
 
-	PreventCommandIfParallelMode("record an event");
-	PreventCommandDuringRecovery("record an event");
+	PreventCommandIfParallelMode("cims.record_event()");
+	PreventCommandDuringRecovery("cims.record_event()");
 	while (n > 0)
 	{
 		int64 first;
