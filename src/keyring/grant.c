@@ -131,10 +131,12 @@ CimsLevel
 cims_class_lasting_level(int32 class_id)
 {
 	const HeldLevel *held = level_held(class_id, last_of_class(class_id));
+	CimsLevel level = held == NULL || held->conditional ? CIMS_LEVEL_NONE : held->level;
 
-	if (held == NULL || held->conditional)
-		return CIMS_LEVEL_NONE;
-	return level_granted(class_id);
+	/* classes with conditions are left out of the answer for any class */
+	if (class_id == cims_class_default_id() && (held = level_held(ANY_CLASS, &last_any)) != NULL)
+		level = Max(level, held->level);
+	return level;
 }
 
 /* Return the highest level of the current role on any class. */

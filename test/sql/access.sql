@@ -209,6 +209,7 @@ ROLLBACK;
 -- what a class demands
 CREATE TABLE customer (phone cims.enc_text(phone), name cims.enc_text(name), amount cims.enc_numeric(amount));
 GRANT SELECT ON customer TO PUBLIC;
+CREATE INDEX customer_phone_order ON customer (phone cims.enc_text_order_ops);
 INSERT INTO customer VALUES ('13800138000', '张三丰', 12.5);
 SELECT cims.grant_class('phone', 'access_clerk', 'reveal'), cims.grant_class('amount', 'access_clerk', 'reveal');
 SELECT cims.alter_class('phone', '{"requires_actor": true}');
@@ -217,6 +218,17 @@ SELECT cims.alter_class('phone', '{"max_auth_age": "-1 second"}');
 SELECT cims.alter_class('phone', '{"requires_purpose": []}');
 SELECT cims.create_class('strict', requires_mfa => true, max_auth_age => '5 minutes', requires_purpose => '{support}');
 SELECT name, requires_actor, requires_mfa, max_auth_age, requires_purpose FROM cims.data_class WHERE name IN ('phone', 'strict', 'name') ORDER BY 1;
+CREATE FUNCTION helper.uses_index(query text) RETURNS boolean LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	line text;
+	any_index boolean := false;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		any_index := any_index OR line LIKE '%Index%';
+	END LOOP;
+	RETURN any_index;
+END
+$$;
 CREATE FUNCTION helper.seen(OUT phone text, OUT equal bigint) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
 	SELECT regexp_replace(c.phone::text, '^cims:1:.*', 'sealed') INTO phone FROM public.customer c;
@@ -238,6 +250,11 @@ PREPARE plan AS SELECT count(*) FROM customer WHERE phone < '2';
 SET plan_cache_mode = force_generic_plan;
 BEGIN; SELECT cims.login(:'token'); EXECUTE plan; COMMIT;
 BEGIN; SET LOCAL ROLE access_clerk; EXECUTE plan; COMMIT;
+-- a plan that was made with an actor takes no order from an index of plaintext, which it could tell others
+BEGIN;
+SELECT cims.login(:'token');
+SELECT helper.uses_index('SELECT phone FROM customer WHERE phone < ''2''');
+COMMIT;
 -- in a worker
 BEGIN;
 SELECT set_config(name, 'on', true) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
@@ -281,6 +298,7 @@ SELECT cims.alter_class('phone', '{"requires_purpose": null}');
 BEGIN;
 SET LOCAL ROLE access_clerk;
 SELECT phone FROM helper.seen();
+SELECT helper.uses_index('SELECT phone FROM customer WHERE phone < ''2''');
 RESET ROLE;
 SELECT cims.alter_class('phone', '{"requires_actor": true}');
 SET LOCAL ROLE access_clerk;
