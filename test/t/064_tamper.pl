@@ -76,7 +76,7 @@ my @tampers = (
 	[ 'a tile deleted', 'tree', 'DELETE FROM cims.tile WHERE level = 0' ],
 	[ 'a root altered', 'signature|tree', 'UPDATE cims.block SET root = set_byte(root, 0, get_byte(root, 0) # 1) WHERE number = (SELECT max(number) FROM cims.block)' ],
 	[ 'an older root altered', 'tree', 'UPDATE cims.block SET root = set_byte(root, 0, get_byte(root, 0) # 1) WHERE number = 2' ],
-	[ 'a checkpoint altered', 'signature', "UPDATE cims.block SET note = replace(note, 'cims', 'cimz') WHERE number = (SELECT max(number) FROM cims.block)" ],
+	[ 'a checkpoint altered', 'signature', "UPDATE cims.block SET note = convert_to(replace(convert_from(note, 'UTF8'), 'cims', 'cimz'), 'UTF8') WHERE number = (SELECT max(number) FROM cims.block)" ],
 	[ 'the tail cut: the last block with its events', 'anchored',
 		"DELETE FROM cims.event WHERE NOT pg_visible_in_snapshot(xid, (SELECT since FROM cims.block ORDER BY number DESC LIMIT 1)); DELETE FROM cims.block WHERE number = (SELECT max(number) FROM cims.block)" ],
 	[ 'a block in the middle deleted', 'blocks', 'DELETE FROM cims.block WHERE number = 2' ],
