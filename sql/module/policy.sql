@@ -460,7 +460,8 @@ BEGIN
 	END LOOP;
 
 	IF NOT t.in_force THEN
-		RETURN QUERY SELECT NULL, 'row security', true, 'is not in force: every role with the privilege sees every row';
+		RETURN QUERY SELECT NULL, 'row security', true, CASE WHEN c.relrowsecurity THEN 'is not forced: the table''s owner sees every row'
+				ELSE 'is not enabled: every role with the privilege sees every row' END FROM pg_class c WHERE c.oid = tbl;
 	END IF;
 	IF t.other_policies IS NOT NULL THEN
 		RETURN QUERY SELECT NULL, 'other policies', NULL::boolean, format('may let the row through, too: %s', array_to_string(t.other_policies, ', '));

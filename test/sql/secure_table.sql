@@ -205,6 +205,23 @@ SELECT * FROM cims.explain_access('line', '{"n": "a", "order": 1}', 'bob');
 SELECT * FROM cims.explain_access('line', '{"n": "b", "order": 1}', 'bob');
 SELECT cims.explain_access('line', '{"n": "b"}', 'bob');
 SELECT cims.explain_access('line', '[1]', 'bob');
+-- the rule of SELECT is what counts
+SELECT count(*) FROM cims.secure_table('customer', 'owner', 'org', rules => '{"select": "own"}');
+SELECT * FROM cims.explain_access('customer', '3', 'bob');
+SELECT count(*) FROM cims.secure_table('customer', 'owner', 'org', rules => '{"select": "any"}');
+SELECT * FROM cims.explain_access('customer', '3', 'nobody');
+SELECT count(*) FROM cims.secure_table('customer', 'owner', 'org', rules => '{"select": "none"}');
+SELECT * FROM cims.explain_access('customer', '2', 'bob');
+-- what is not in force, or not alone, is said
+ALTER TABLE customer NO FORCE ROW LEVEL SECURITY;
+CREATE POLICY mine ON customer USING (true);
+SELECT * FROM cims.explain_access('customer', '2', 'bob');
+ALTER TABLE customer DISABLE ROW LEVEL SECURITY;
+SELECT * FROM cims.explain_access('customer', '2', 'bob');
+-- what a token would add is named, and does not count
+SELECT cims.set_scope_role('clerk', 'department', by_token => true);
+SELECT * FROM cims.explain_access('line', '{"n": "a", "order": 1}', 'nobody');
+SELECT cims.set_scope_role('clerk', 'department');
 -- what it says is what the policy does
 SET ROLE secure_pool;
 RESET ROLE;
