@@ -132,6 +132,7 @@ SELECT count(*) FROM cims.audit_log WHERE operation = 'disclosure';
 -- a database of another encoding, and one without
 CREATE DATABASE cims_audit_latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_audit_latin
+SET client_encoding = 'UTF8';
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE EXTENSION cims;
@@ -141,7 +142,7 @@ INSERT INTO t VALUES ('Käse');
 SELECT position(convert_to('Käse', 'UTF8') IN payload) > 0 AS utf8 FROM cims.event WHERE relation = 't'::regclass AND chr(get_byte(entry, 1)) = 'I';
 -- how wide psql takes it to be depends on the locale
 \pset format unaligned
-SELECT row_key FROM cims.audit_log WHERE relation = 't'::regclass AND operation = 'insert';
+SELECT row_key = '{"Straße": "Käse"}' AS read FROM cims.audit_log WHERE relation = 't'::regclass AND operation = 'insert';
 \pset format aligned
 CREATE DATABASE cims_audit_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_audit_ascii
