@@ -58,15 +58,21 @@ show_state(CimsVerification *verification, const CimsFinding *finding, const Cim
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	for (AttrNumber attnum = 1; attnum <= state->room; attnum++)
+	for (AttrNumber attnum = 1; attnum <= Max(state->room, finding->table->identity.n_columns); attnum++)
 	{
 		const CimsRowItem *known = cims_row_state_item(state, attnum);
 		CimsImageItem item = {.attnum = attnum};
 
-		if (known == NULL || (wanted != NULL && !bms_is_member(attnum, wanted)))
+		if (wanted != NULL ? !bms_is_member(attnum, wanted) : known == NULL)
 			continue;
-		item.kind = known->kind;
-		item.value = known->value;
+		if (known != NULL)
+		{
+			item.kind = known->kind;
+			item.value = known->value;
+		}
+		else if (!cims_descriptor_missing(verification->descriptors, finding->table->relation, state->whole_descriptor,
+										  attnum, &item.kind, &item.value))
+			continue;
 		cims_show_member(&json, verification->reader, finding->table->descriptor, &item);
 	}
 	appendStringInfoChar(&json, '}');
