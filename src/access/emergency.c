@@ -78,6 +78,7 @@ static CimsLevel emergency_level(int32 class_id);
 static const Entries *current_entries(void);
 static Entries *load_entries(void);
 static void load_entry(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
+static bool is_of_session(const Entry *entry);
 static bool is_in_force(const Entry *entry);
 static void table_invalidated(Datum arg, Oid table);
 
@@ -154,9 +155,10 @@ cims_glass_broken(PG_FUNCTION_ARGS)
 }
 
 /*
- * SQL: cims.glass_broken_support(internal) returns internal.  While nobody has
- * broken the glass before a table, its plans do without the question, and so
- * keep their indexes; whoever breaks it has them made anew.
+ * SQL: cims.glass_broken_support(internal) returns internal.  While the role of
+ * the session has not broken the glass before a table, its plans do without the
+ * question, and so keep their indexes; whoever breaks it has them made anew.
+ * (Plans under row security are of one role; the actor may change.)
  */
 Datum
 cims_glass_broken_support(PG_FUNCTION_ARGS)
@@ -175,10 +177,21 @@ cims_glass_broken_support(PG_FUNCTION_ARGS)
 	if (entries != NULL)
 	{
 		foreach (cell, entries->list)
-			if (((Entry *) lfirst(cell))->relation == DatumGetObjectId(((Const *) relation)->constvalue))
+		{
+			const Entry *entry = lfirst(cell);
+
+			if (entry->relation == DatumGetObjectId(((Const *) relation)->constvalue) && is_of_session(entry))
 				PG_RETURN_POINTER(NULL);
+		}
 	}
 	PG_RETURN_POINTER(makeBoolConst(false, false));
+}
+
+/* Tell whether an entry is of the roles of whoever asks. */
+static bool
+is_of_session(const Entry *entry)
+{
+	return entry->role == GetUserId() && entry->session_role == GetSessionUserId();
 }
 
 /* Tell whether an entry is of whoever asks, and holds now. */
@@ -188,8 +201,7 @@ is_in_force(const Entry *entry)
 	TimestampTz now = GetCurrentStatementStartTimestamp();
 	const CimsActor *actor;
 
-	if (now < entry->valid.from || now >= entry->valid.until || entry->role != GetUserId() ||
-		entry->session_role != GetSessionUserId())
+	if (now < entry->valid.from || now >= entry->valid.until || !is_of_session(entry))
 		return false;
 	actor = cims_access_actor();
 	return entry->actor == NULL ? actor == NULL : actor != NULL && strcmp(entry->actor, actor->name) == 0;

@@ -192,9 +192,11 @@ SELECT cims.break_glass('customer'::regclass, 'outage', '1 hour') AS entry \gset
 EXECUTE look;
 COMMIT;
 EXECUTE look;
+EXPLAIN (COSTS off) SELECT id FROM customer;
 UPDATE customer SET owner = 'me';
 \c - bg_other
 \set SHOW_CONTEXT never
+EXPLAIN (COSTS off) SELECT id FROM customer;
 SELECT id FROM customer;
 SELECT cims.break_glass('customer'::regclass, 'curious');
 \c - :me
