@@ -22,6 +22,7 @@ static const char *const names[] = {
 	[CIMS_MASK_USCC] = "uscc",
 	[CIMS_MASK_PASSPORT] = "passport",
 	[CIMS_MASK_YEAR] = "year",
+	[CIMS_MASK_BUCKET] = "bucket",
 };
 
 int
@@ -45,11 +46,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			snprintf(written, sizeof(written), "partial(%d,%d)", rule.prefix, rule.suffix);
 		else if (rule.kind == CIMS_MASK_CONSTANT)
 			snprintf(written, sizeof(written), "constant(%s)", rule.constant);
+		else if (rule.kind == CIMS_MASK_BUCKET && rule.width > 0)
+			snprintf(written, sizeof(written), "bucket(%lld)", (long long) rule.width);
+		else if (rule.kind == CIMS_MASK_BUCKET)
+			snprintf(written, sizeof(written), "bucket(%s)", rule.unit == CIMS_MASK_UNIT_MONTH ? "month" : "decade");
 		else
 			snprintf(written, sizeof(written), "%s", names[rule.kind]);
 		FUZZ_CHECK(cims_mask_parse(written, strlen(written), &again, &error));
 		FUZZ_CHECK(rule.kind == again.kind && rule.prefix == again.prefix && rule.suffix == again.suffix);
-		FUZZ_CHECK(strcmp(rule.constant, again.constant) == 0);
+		FUZZ_CHECK(strcmp(rule.constant, again.constant) == 0 && rule.width == again.width && rule.unit == again.unit);
 	}
 	else
 		FUZZ_CHECK(error != NULL && error[0] != '\0');
