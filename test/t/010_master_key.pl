@@ -96,6 +96,8 @@ $bare->stop;
 
 # --- no master key
 my $node = cims_node('main', key => 'none');
+# readings of the key are counted here, and a worker that seals reads it as well
+$node->append_conf('postgresql.conf', 'cims.seal_period = 0');
 my $dir = File::Temp::tempdir(CLEANUP => 1);
 $node->append_conf('postgresql.conf', 'max_prepared_transactions = 10');
 $node->start;
