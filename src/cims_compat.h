@@ -161,6 +161,13 @@
 #define CIMS_BITMAP_BLOCK(page) ((page)->blockno)
 #endif
 
+/* utils/relcache.h; 18 can tell of deferrable keys too, those before never do */
+#if PG_VERSION_NUM >= 180000
+#define CIMS_PRIMARY_KEY_INDEX(relation) RelationGetPrimaryKeyIndex(relation, false)
+#else
+#define CIMS_PRIMARY_KEY_INDEX(relation) RelationGetPrimaryKeyIndex(relation)
+#endif
+
 /* EnableQueryId; 16 moved its header */
 #if PG_VERSION_NUM >= 160000
 #include "nodes/queryjumble.h"

@@ -117,7 +117,7 @@ cims_audit_key_columns(PG_FUNCTION_ARGS)
 	Relation rel = table_open(PG_GETARG_OID(0), AccessShareLock);
 	CimsAuditTable *table = cims_audit_options(rel);
 
-	SetSingleFuncCall(fcinfo, SRF_SINGLE_USE_EXPECTED);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; i < table->n_columns; i++)
 	{
 		bool null = false;

@@ -239,7 +239,7 @@ end_row(Walk *walk)
 		finding.recorded = walk->state;
 	else
 		finding.found_state = walk->state;
-	for (int64 i = 0; i < Abs(walk->balance); i++)
+	for (int64 i = walk->balance > 0 ? walk->balance : -walk->balance; i > 0; i--)
 		cims_audit_report_finding(walk->verification, &finding);
 }
 

@@ -216,7 +216,7 @@ cims_ledger_find_number(int64 seq, Snapshot snapshot, CimsLeafKey *key)
 static bool
 find_number(Relation rel, Relation index, int64 seq, Snapshot snapshot, CimsLeafKey *key)
 {
-	IndexScanDesc scan = index_beginscan(rel, index, snapshot, 1, 0);
+	IndexScanDesc scan = CIMS_INDEX_BEGINSCAN(rel, index, snapshot, 1);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	ScanKeyData wanted;
 	bool null;
@@ -296,7 +296,7 @@ open_cursors(CimsDelta *delta)
 			continue;
 		}
 		cursor->slot = table_slot_create(cursor->rel, NULL);
-		cursor->scan = index_beginscan(cursor->rel, cursor->index, delta->snapshot, 2, 0);
+		cursor->scan = CIMS_INDEX_BEGINSCAN(cursor->rel, cursor->index, delta->snapshot, 2);
 		delta->n_cursors++;
 	}
 	list_free(partitions);
@@ -337,7 +337,7 @@ open_index(Relation rel)
 static uint64
 last_xid(Cursor *cursor)
 {
-	IndexScanDesc scan = index_beginscan(cursor->rel, cursor->index, SnapshotAny, 0, 0);
+	IndexScanDesc scan = CIMS_INDEX_BEGINSCAN(cursor->rel, cursor->index, SnapshotAny, 0);
 	uint64 xid = 0;
 	bool null;
 

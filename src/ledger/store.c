@@ -57,7 +57,7 @@ cims_rows_begin(CimsRowScan *scan, const char *table, bool primary, ScanKey keys
 	indexes = RelationGetIndexList(scan->rel);
 	foreach (cell, indexes)
 	{
-		if ((lfirst_oid(cell) == RelationGetPrimaryKeyIndex(scan->rel)) == primary)
+		if ((lfirst_oid(cell) == CIMS_PRIMARY_KEY_INDEX(scan->rel)) == primary)
 			index = lfirst_oid(cell);
 	}
 	list_free(indexes);
@@ -65,7 +65,7 @@ cims_rows_begin(CimsRowScan *scan, const char *table, bool primary, ScanKey keys
 		elog(ERROR, "table \"%s\" of the ledger lacks an index", table);
 	scan->index = index_open(index, AccessShareLock);
 	scan->slot = table_slot_create(scan->rel, NULL);
-	scan->scan = index_beginscan(scan->rel, scan->index, GetActiveSnapshot(), n_keys, 0);
+	scan->scan = CIMS_INDEX_BEGINSCAN(scan->rel, scan->index, GetActiveSnapshot(), n_keys);
 	index_rescan(scan->scan, keys, n_keys, NULL, 0);
 }
 

@@ -59,7 +59,7 @@ no_key_error(Relation view)
 static List *
 find_key(Write *write)
 {
-	Oid index_id = RelationGetPrimaryKeyIndex(write->table);
+	Oid index_id = CIMS_PRIMARY_KEY_INDEX(write->table);
 	Relation index;
 	List *key = NIL;
 	ListCell *cell;
