@@ -6,7 +6,12 @@
  * Plaintext at level "reveal", the mask at "mask" and "search", NULL at "none",
  * where the mask has no form in the value's type, and while output is sealed
  * (dumps set row_security off).  A sealed value also counts by its own class:
- * the lower of the two levels holds.
+ * the lower of the two levels holds, and the mask is that of its own class.
+ *
+ * Whoever reads sealed values calls these functions with a mask of his own
+ * choice, which could keep every character.  So of a sealed value another mask
+ * than that of its class is shown only where cims.governed_column has it noted
+ * for a column of the class, or where it keeps nothing of the value.
  */
 #include "postgres.h"
 
@@ -26,7 +31,16 @@ typedef struct DisplaySite
 	text *class_name;  /* as given */
 	text *mask;        /* as given; NULL where the class's own holds */
 	CimsMaskRule rule; /* what that means */
+	bool knows_noted;  /* whether noted was found out */
+	bool noted;        /* whether a column of the class is noted to have this mask */
 } DisplaySite;
+
+/* The columns of cims.governed_column that are read. */
+enum
+{
+	GOVERNED_CLASS = 3,
+	GOVERNED_MASK
+};
 
 PG_FUNCTION_INFO_V1(cims_display);
 PG_FUNCTION_INFO_V1(cims_display_encrypted);
@@ -76,6 +90,7 @@ static void
 set_class(FmgrInfo *flinfo, DisplaySite *site, const text *name)
 {
 	site->class_name = NULL;
+	site->knows_noted = false;
 	if (!cims_class_name_valid(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
@@ -92,6 +107,7 @@ set_mask(FmgrInfo *flinfo, DisplaySite *site, const text *mask)
 	const char *error = NULL;
 
 	site->mask = NULL;
+	site->knows_noted = false;
 	if (!cims_mask_parse(VARDATA_ANY(mask), VARSIZE_ANY_EXHDR(mask), &site->rule, &error))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -139,6 +155,49 @@ rule_of_site(DisplaySite *site)
 	return &class->mask;
 }
 
+/* Notes whether a governed column has the class and the mask of a call site. */
+static void
+compare_note(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg)
+{
+	DisplaySite *site = arg;
+
+	if (!nulls[GOVERNED_MASK] && is_same_text(site->class_name, DatumGetTextPP(values[GOVERNED_CLASS])) &&
+		is_same_text(site->mask, DatumGetTextPP(values[GOVERNED_MASK])))
+		site->noted = true;
+}
+
+/* Tells whether the mask of a call site was chosen for a column of the class by those who may, not by the caller. */
+static bool
+is_noted(DisplaySite *site)
+{
+	if (!site->knows_noted)
+	{
+		Oid table = cims_table_oid("governed_column");
+
+		site->noted = false;
+		if (OidIsValid(table))
+			cims_table_scan(table, compare_note, site);
+		site->knows_noted = true;
+	}
+	return site->noted;
+}
+
+/* Returns the mask that holds for a sealed value at a call site; NULL where nothing of the value may be shown. */
+static const CimsMaskRule *
+rule_of_sealed(DisplaySite *site, const CimsSealed *sealed)
+{
+	const CimsClass *class;
+
+	if (site->mask != NULL)
+	{
+		bool keeps_nothing = site->rule.kind == CIMS_MASK_CONSTANT || site->rule.kind == CIMS_MASK_NULL;
+
+		return keeps_nothing || (sealed->class_id == site->class_id && is_noted(site)) ? &site->rule : NULL;
+	}
+	class = cims_class_find(sealed->class_id);
+	return class == NULL ? NULL : &class->mask;
+}
+
 /*
  * cims.display(value anyelement, class text [, mask text]) returns anyelement:
  * a value of a plain type.  One of an encrypted type is left to its own output,
@@ -182,7 +241,7 @@ cims_display_encrypted(PG_FUNCTION_ARGS)
 		level = Min(level, cims_display_level(sealed.class_id));
 	if (level == CIMS_LEVEL_NONE || sealed.type != cims_type_of_oid(site->type))
 		PG_RETURN_NULL();
-	found = rule_of_site(site);
+	found = level == CIMS_LEVEL_REVEAL ? NULL : rule_of_sealed(site, &sealed);
 	if (level != CIMS_LEVEL_REVEAL && found == NULL)
 		PG_RETURN_NULL();
 	if (found != NULL)

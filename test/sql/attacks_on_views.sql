@@ -203,6 +203,7 @@ SELECT estimate('SELECT FROM customer_masked WHERE phone LIKE ''138%''') = estim
 -- look-ups beyond what is counted: by a view of one's own whose casts compare
 RESET SESSION AUTHORIZATION;
 GRANT SELECT ON customer TO av_mask;
+SELECT cims.create_class('test_front', mask => 'partial(4,0)'), cims.grant_class('test_front', 'av_mask', 'mask');
 SET SESSION AUTHORIZATION av_mask;
 CREATE TYPE verdict AS (found boolean);
 CREATE FUNCTION compare(cims.enc_text) RETURNS verdict LANGUAGE sql AS $$ SELECT ROW($1 = ANY (ARRAY['card1', 'card2', 'card3']::cims.enc_text[]))::verdict $$;
@@ -214,6 +215,19 @@ CREATE VIEW own_too AS SELECT id, cims.display(city, 'amount') AS city, id_card 
 SELECT failure('SELECT cims.find_in_view(''own_too''::regclass, ''city'', ''city2'', 10)');
 CREATE FUNCTION peek(text) RETURNS boolean LANGUAGE sql AS $$ SELECT count(*) > 0 FROM customer WHERE id_card = $1 $$;
 SELECT failure('SELECT cims.find_in_view(''customer_masked''::regclass, ''phone'', ''13800000001'', 10) WHERE peek(''card2'')');
+
+-- a mask of one's own choice keeps what it likes; only those that are noted for a column, and those that keep nothing, are shown
+CREATE VIEW own_mask AS SELECT id, cims.display_encrypted(id_card, 'id_card', 'partial(4,0)') AS front, cims.display_encrypted(id_card, 'id_card', 'partial(0,4)') AS back FROM customer;
+SELECT told(front) AS front, told(back) AS back FROM own_mask WHERE id = 1;
+SELECT told(cims.display_encrypted(id_card, 'id_card', 'partial(2,2)')) AS noted, cims.display_encrypted(id_card, 'id_card', 'constant(*)') AS constant FROM customer WHERE id = 1;
+-- nor does the mask of another class hold
+SELECT told(cims.display_encrypted(id_card, 'test_front')) AS other_class, told(cims.display_encrypted(id_card, 'test_front', 'partial(2,2)')) AS other_mask FROM customer WHERE id = 1;
+RESET SESSION AUTHORIZATION;
+SELECT cims.create_masking_view('customer', 'customer_front', columns => '{"id": true, "id_card": {"class": "id_card", "mask": "partial(2,2)"}}');
+GRANT SELECT ON customer_front TO av_mask;
+SET SESSION AUTHORIZATION av_mask;
+SELECT id_card FROM customer_front WHERE id = 1;
+SELECT told(cims.display_encrypted(id_card, 'id_card', 'partial(2,2)')) AS noted FROM customer WHERE id = 1;
 RESET SESSION AUTHORIZATION;
 \c postgres
 DROP DATABASE cims_attacks_on_views;
