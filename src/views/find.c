@@ -104,6 +104,24 @@ record_event(char kind, Oid relation, const char *detail)
 						 DirectFunctionCall1(jsonb_in, CStringGetDatum(detail)));
 }
 
+/* Checks that an encrypted column is shown by its own class: the caller may have written the view, and hold a grant on another. */
+static void
+check_class(Relation view, const CimsViewColumn *column, Oid table)
+{
+	Oid type;
+	int32 typmod;
+	Oid collation;
+
+	get_atttypetypmodcoll(table, column->base, &type, &typmod, &collation);
+	type = getBaseTypeAndTypmod(type, &typmod);
+	if (cims_type_of_oid(type) != 0 && typmod != column->class_id)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("column \"%s\" of view \"%s\" is not shown by its own class", column->name, RelationGetRelationName(view)),
+				 typmod < 0 ? errhint("The column has no class: name one as the type modifier, as in cims.enc_text(phone).") :
+							  errhint("Make the view by cims.create_masking_view().")));
+}
+
 /* Checks that the caller may look up values: the view, the class, and how often. */
 static void
 check_caller(Relation view, const CimsViewColumn *column, Oid table)
@@ -112,6 +130,7 @@ check_caller(Relation view, const CimsViewColumn *column, Oid table)
 
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, OBJECT_VIEW, RelationGetRelationName(view));
+	check_class(view, column, table);
 	if (cims_class_level(column->class_id) < CIMS_LEVEL_MASK)
 	{
 		cims_disclosure_record(CIMS_DENIAL, table, describe(view, column, "no grant", 0));
