@@ -337,17 +337,20 @@ fill_damaged(Datum *values, bool *nulls)
  *
  * Takes the columns of cims.event.  Returns what happened as text and JSON, by
  * column name, each value as the current role may see it; where the payload was
- * erased, what the entry tells.  An event that is not what was written is shown
+ * erased, what the entry tells; null where another argument is.  An event that is not what was written is shown
  * as that and no more, so that it does not hide the others.
  */
 Datum
 cims_event_detail(PG_FUNCTION_ARGS)
 {
-	DetailState *state = detail_state(fcinfo);
+	DetailState *state;
 	CimsEvent event = {0};
 	Datum values[CIMS_DETAIL_COLUMNS];
 	bool nulls[CIMS_DETAIL_COLUMNS];
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	state = detail_state(fcinfo);
 	event.seq = PG_GETARG_INT64(0);
 	event.relation = PG_GETARG_OID(1);
 	if (cims_event_read(&event, PG_GETARG_BYTEA_PP(2), PG_ARGISNULL(3) ? NULL : PG_GETARG_BYTEA_PP(3)))

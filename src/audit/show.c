@@ -19,6 +19,11 @@
 #include "audit/history.h"
 #include "types/types.h"
 
+/* Documents beyond these are shown as strings. */
+#define MAX_DEPTH 500
+#define MAX_NUMBER 1000
+#define MAX_EXPONENT 5 /* the letter, the sign and three digits */
+
 /* Gives text of the record in the database's encoding, NUL-terminated. */
 char *
 cims_show_text(CimsBytes utf8)
@@ -42,6 +47,80 @@ type_is_one_of(const char *type, const char *const *names)
 	return false;
 }
 
+/* Reads the escape \uXXXX that a text begins with; -1 where it begins with none. */
+static long
+escaped_code(const char *at)
+{
+	char digits[5] = {0};
+
+	if (at[0] != '\\' || at[1] != 'u' || strspn(at + 2, "0123456789abcdefABCDEF") < 4)
+		return -1;
+	memcpy(digits, at + 2, 4);
+	return strtol(digits, NULL, 16);
+}
+
+/* Steps over an escape in a string of a JSON text; NULL where jsonb does not take it. */
+static const char *
+skip_escape(const char *at)
+{
+	long code;
+
+	if (at[1] != 'u')
+		return at[1] != '\0' ? at + 2 : NULL;
+	code = escaped_code(at);
+	if (code <= 0 || (code >= 0x80 && GetDatabaseEncoding() != PG_UTF8))
+		return NULL;
+	if ((code & 0xF800) != 0xD800)
+		return at + 6;
+	/* the first half of a pair, and the second */
+	return (code & 0xFC00) == 0xD800 && (escaped_code(at + 6) & ~0x3FFL) == 0xDC00 ? at + 12 : NULL;
+}
+
+/* Steps over a string of a JSON text; NULL where jsonb does not take it. */
+static const char *
+skip_string(const char *at)
+{
+	at++;
+	while (at != NULL && *at != '"' && *at != '\0')
+		at = *at == '\\' ? skip_escape(at) : at + 1;
+	return at != NULL && *at == '"' ? at + 1 : NULL;
+}
+
+/* Steps over a number of a JSON text; NULL where jsonb might not take it. */
+static const char *
+skip_number(const char *at)
+{
+	size_t len = strspn(at, "+-.0123456789eE");
+	size_t digits = strcspn(at, "eE");
+
+	return len > MAX_NUMBER || (digits < len && len - digits > MAX_EXPONENT) ? NULL : at + len;
+}
+
+/*
+ * Tells whether a JSON text can stand in one of type jsonb, which does
+ * not take every escape and number that json does, nor, a few levels further
+ * down, every depth that it took before.
+ */
+static bool
+document_fits(const char *at)
+{
+	int depth = 0;
+
+	while (at != NULL && *at != '\0' && depth <= MAX_DEPTH)
+	{
+		if (*at == '"')
+			at = skip_string(at);
+		else if (*at == '-' || (*at >= '0' && *at <= '9'))
+			at = skip_number(at);
+		else
+		{
+			depth += (*at == '[' || *at == '{') - (*at == ']' || *at == '}');
+			at++;
+		}
+	}
+	return at != NULL && *at == '\0';
+}
+
 /* Appends the output text of a plain type as JSON: numbers, truth values and documents as such, the rest as strings. */
 static void
 append_plain(StringInfo out, const char *type, const char *text)
@@ -53,7 +132,7 @@ append_plain(StringInfo out, const char *type, const char *text)
 		appendStringInfoString(out, text);
 	else if (strcmp(type, "boolean") == 0)
 		appendStringInfoString(out, text[0] == 't' ? "true" : "false");
-	else if (type_is_one_of(type, documents) && strstr(text, "\\u0000") == NULL)
+	else if (type_is_one_of(type, documents) && document_fits(text))
 		appendStringInfoString(out, text);
 	else
 		escape_json(out, text);

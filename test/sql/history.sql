@@ -254,6 +254,24 @@ SELECT * FROM cims.verify_table('trap');
 SELECT cims.as_of('trap', pg_current_snapshot());
 SELECT * FROM cims.rows_as_of(NULL::trap, pg_current_snapshot());
 
+-- documents that json takes and jsonb does not, or not this far down, are shown as strings, and hide nothing else
+CREATE TABLE paper (id int PRIMARY KEY, doc json, deep jsonb);
+SELECT cims.audit('paper');
+INSERT INTO paper (id, doc) VALUES (1, '"\ud800"'), (2, '"\udc00\ud800"'), (3, '["\ud83dx"]'), (4, '{"\u0000": 1}'), (5, '[1e1000000]'), (6, '[1e-20000]'),
+	(7, '{"\ud83d\ude00 \\ \" \u4e2d": [1.5e10, -0, true, null, {}, "[[{"]}'), (8, '" \\u0000 \\ud800 "');
+INSERT INTO paper (id, doc, deep) SELECT 9, d::json, d::jsonb FROM (SELECT repeat('[', 501) || repeat(']', 501) AS d) AS d;
+SELECT row_key, jsonb_typeof(new->'doc') AS doc, CASE WHEN row_key->>'id' < '9' THEN new->'doc' END AS shown, jsonb_typeof(new->'deep') AS deep
+	FROM cims.audit_log WHERE relation = 'paper'::regclass AND operation = 'insert' ORDER BY seq;
+SELECT version FROM cims.history('paper', 1);
+SELECT count(*) FROM cims.as_of('paper', pg_current_snapshot());
+SELECT * FROM cims.verify_table('paper');
+DELETE FROM paper;
+SELECT id, cims.restore_row('paper', id, seq) FROM cims.audit_log, LATERAL (SELECT (row_key->>'id')::int AS id) AS key
+	WHERE relation = 'paper'::regclass AND operation = 'delete' ORDER BY seq;
+SELECT count(*) FROM paper;
+-- no event
+SELECT cims.event_detail(NULL, NULL, NULL, NULL), cims.event_detail(1, 0, NULL, ''), (cims.event_detail(1, 0, '', NULL)).operation;
+
 \c postgres
 DROP DATABASE cims_history;
 DROP ROLE history_app;
