@@ -24,11 +24,11 @@
 
 #include "audit/internal.h"
 
-#define TRIGGER_NAME "!cims_audit" /* how the names of the record's triggers begin */
-
 static const CimsAuditRow no_row = {NULL, NULL};
 
 static TriggerData *trigger_data(FunctionCallInfo fcinfo);
+static void require_name(const TriggerData *trigger, const char *name);
+static const char *statement_trigger_name(const TriggerData *trigger, const CimsAuditTable *table);
 static CimsAuditRow slot_row(TupleTableSlot *slot);
 static CommandId row_command(const TriggerData *trigger);
 static void record_statement(const TriggerData *trigger, CimsAuditTable *table);
@@ -50,6 +50,7 @@ cims_audit_row(PG_FUNCTION_ARGS)
 				errmsg("cims.audit_row() must be called after each row"));
 
 	table = cims_audit_options(trigger->tg_relation);
+	require_name(trigger, table->statement ? "!cims_audit_apply" : "!cims_audit");
 	if (table->statement && !IsLogicalWorker())
 		return PointerGetDatum(NULL);
 	table = cims_audit_table(trigger->tg_relation);
@@ -75,6 +76,8 @@ cims_audit_statement(PG_FUNCTION_ARGS)
 				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				errmsg("cims.audit_statement() must be called after each statement"));
 
+	table = cims_audit_options(trigger->tg_relation);
+	require_name(trigger, statement_trigger_name(trigger, table));
 	table = cims_audit_table(trigger->tg_relation);
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		record_truncate(table);
@@ -83,11 +86,7 @@ cims_audit_statement(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/*
- * Check that a function is called as a trigger, and as one that cims.audit()
- * made: whoever owns a table may make triggers of these functions, and a second
- * one would record everything twice.
- */
+/* Check that a function is called as a trigger. */
 static TriggerData *
 trigger_data(FunctionCallInfo fcinfo)
 {
@@ -98,13 +97,36 @@ trigger_data(FunctionCallInfo fcinfo)
 				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				errmsg("function can only be called as a trigger"));
 	cims_audit_require();
-	if (strncmp(trigger->tg_trigger->tgname, TRIGGER_NAME, strlen(TRIGGER_NAME)) != 0)
+	return trigger;
+}
+
+/*
+ * Check that a trigger has the name that cims.audit() gives it: whoever owns a
+ * table may make triggers of these functions, and a second one would record
+ * everything twice.  A table has one trigger of a name.
+ */
+static void
+require_name(const TriggerData *trigger, const char *name)
+{
+	if (name == NULL || strcmp(trigger->tg_trigger->tgname, name) != 0)
 		ereport(ERROR,
 				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				errmsg("trigger \"%s\" of table \"%s\" is none of the audit record", trigger->tg_trigger->tgname,
 					   RelationGetRelationName(trigger->tg_relation)),
 				errhint("Drop it; tables are audited by cims.audit()."));
-	return trigger;
+}
+
+/* Return the name of the trigger that records a statement; NULL where the table is recorded by row. */
+static const char *
+statement_trigger_name(const TriggerData *trigger, const CimsAuditTable *table)
+{
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		return "!cims_audit_truncate";
+	if (!table->statement)
+		return NULL;
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		return "!cims_audit_insert";
+	return TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? "!cims_audit_update" : "!cims_audit_delete";
 }
 
 /* Take a row apart. */

@@ -171,6 +171,14 @@ CREATE TRIGGER "!cims_audit" AFTER INSERT ON own FOR EACH ROW EXECUTE FUNCTION c
 SELECT failure($$INSERT INTO own VALUES (1)$$);
 DROP TRIGGER twice ON own;
 SELECT failure($$INSERT INTO own VALUES (1)$$);
+CREATE TRIGGER "!cims_audit_again" AFTER INSERT ON own FOR EACH ROW EXECUTE FUNCTION cims.audit_row();
+SELECT failure($$INSERT INTO own VALUES (1)$$);
+ALTER TRIGGER "!cims_audit_again" ON own RENAME TO "!cims_audit_apply";
+SELECT failure($$INSERT INTO own VALUES (1)$$);
+DROP TRIGGER "!cims_audit_apply" ON own;
+CREATE TRIGGER "!cims_audit_insert" AFTER INSERT ON own REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION cims.audit_statement();
+SELECT failure($$INSERT INTO own VALUES (1)$$);
+DROP TRIGGER "!cims_audit_insert" ON own;
 SELECT failure($$SELECT cims.audit_row()$$);
 RESET ROLE;
 SELECT count(*) AS events FROM cims.event WHERE relation = 'own'::regclass;
