@@ -254,12 +254,12 @@ DECLARE
 BEGIN
 	PERFORM cims.refuse('protect', job.relation, col,
 		cims.online_obstacles(changes, cims.find_class(job.options->>'class'), job.options));
-	PERFORM cims.audit_hide_column(job.relation, col, shadow);
 	EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', tbl, shadow,
 		(SELECT new_type FROM unnest(changes) WHERE relation = job.relation AND name = col));
 	EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION cims.keep_shadow(%L, %L%s)',
 		cims.shadow_trigger(col), tbl, col, shadow, CASE WHEN is_plain THEN '' ELSE ', ''empty''' END);
 	EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', tbl, cims.shadow_trigger(col));
+	PERFORM cims.audit_hide_column(job.relation, col, shadow);
 	IF is_plain THEN
 		-- proves at the end that no row was missed, and saves the scan of SET NOT NULL
 		EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%s) NOT VALID', tbl, cims.shadow_trigger(col),

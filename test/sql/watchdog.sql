@@ -140,6 +140,25 @@ SET ROLE watch_owner;
 SELECT cims.audit_hide_column('customer'::regclass, 'name', cims.shadow_name('name'));
 INSERT INTO cims.maintenance_job (relation, column_name, work, phase) VALUES ('customer'::regclass, 'name', 'protect_online', 'prepare');
 SELECT cims.audit_hide_column('customer'::regclass, 'name', cims.shadow_name('name'));
+SELECT cims.shadow_name('name') AS shadow, cims.shadow_trigger('name') AS keeper \gset
+SET client_min_messages = error;
+ALTER TABLE customer ADD COLUMN :"shadow" cims.enc_text(name);
+RESET client_min_messages;
+-- a trigger that takes another column
+CREATE TRIGGER :"keeper" BEFORE INSERT OR UPDATE ON customer FOR EACH ROW EXECUTE FUNCTION cims.keep_shadow('other', :'shadow');
+ALTER TABLE customer ENABLE ALWAYS TRIGGER :"keeper";
+SELECT cims.audit_hide_column('customer'::regclass, 'name', :'shadow');
+-- one that takes none
+CREATE OR REPLACE TRIGGER :"keeper" BEFORE INSERT OR UPDATE ON customer FOR EACH ROW EXECUTE FUNCTION cims.keep_shadow('name', :'shadow', 'empty');
+ALTER TABLE customer ENABLE ALWAYS TRIGGER :"keeper";
+SELECT cims.audit_hide_column('customer'::regclass, 'name', :'shadow');
+-- one that takes what it should, and another column that is to be left out
+CREATE OR REPLACE TRIGGER :"keeper" BEFORE INSERT OR UPDATE ON customer FOR EACH ROW EXECUTE FUNCTION cims.keep_shadow('name', :'shadow');
+ALTER TABLE customer ENABLE ALWAYS TRIGGER :"keeper";
+SELECT cims.audit_hide_column('customer'::regclass, 'name', 'id');
+SELECT cims.audit_hide_column('customer'::regclass, 'name', :'shadow');
+-- and goes once the column is not recorded
+DROP TRIGGER :"keeper" ON customer;
 DELETE FROM cims.maintenance_job;
 RESET ROLE;
 SELECT finding, object, detail, remedy FROM cims.audit_watch() ORDER BY 1, 2;
