@@ -345,7 +345,7 @@ DECLARE
 	root oid := cims.audit_root(relation);
 BEGIN
 	SELECT * INTO class FROM pg_class c WHERE c.oid = relation;
-	IF class.relkind NOT IN ('r', 'p') OR class.relpersistence = 't' OR class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) THEN
+	IF class.relkind IS NULL OR class.relkind NOT IN ('r', 'p') OR class.relpersistence = 't' OR class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) THEN
 		RAISE EXCEPTION 'cannot audit "%"', relation
 			USING ERRCODE = 'wrong_object_type', DETAIL = 'Ordinary and partitioned tables that outlive their session can be audited.';
 	END IF;

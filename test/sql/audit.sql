@@ -265,6 +265,7 @@ SELECT op, length(old) AS old, length(new) AS new, left(new, 8) AS begins FROM n
 CREATE TEMP TABLE temporary (id int);
 SELECT cims.audit('temporary');
 SELECT cims.audit('pg_class');
+SELECT cims.audit(0::regclass);
 SELECT cims.audit('cims.event');
 SELECT cims.audit('seen', images => 'some');
 SELECT cims.audit('seen', mode => 'column');
