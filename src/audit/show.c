@@ -19,6 +19,8 @@
 #include "audit/history.h"
 #include "types/types.h"
 
+#define MAX_SHOWN (64 << 20) /* bytes of one object: jsonb takes 256 MB, which must not hide the other values */
+
 /* Documents beyond these are shown as strings. */
 #define MAX_DEPTH 500
 #define MAX_NUMBER 1000
@@ -248,7 +250,7 @@ append_hash(StringInfo out, CimsBytes hash)
 	appendStringInfoChar(out, '"');
 }
 
-/* Appends a value as JSON; false, and nothing appended, where the reader may not see it. */
+/* Appends a value as JSON, where it is too large its length; false, and nothing appended, where the reader may not see it. */
 bool
 cims_show_item(StringInfo out, CimsReader *reader, const CimsDescriptor *descriptor, const CimsImageItem *item)
 {
@@ -258,6 +260,11 @@ cims_show_item(StringInfo out, CimsReader *reader, const CimsDescriptor *descrip
 
 	if (sight == CIMS_SIGHT_NONE && item->kind != CIMS_IMAGE_SEALED)
 		return false;
+	if (item->value.len > MAX_SHOWN || (size_t) out->len + item->value.len > MAX_SHOWN)
+	{
+		appendStringInfo(out, "\"(%zu bytes)\"", item->value.len);
+		return true;
+	}
 	switch (item->kind)
 	{
 		case CIMS_IMAGE_NULL:

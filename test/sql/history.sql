@@ -269,6 +269,12 @@ DELETE FROM paper;
 SELECT id, cims.restore_row('paper', id, seq) FROM cims.audit_log, LATERAL (SELECT (row_key->>'id')::int AS id) AS key
 	WHERE relation = 'paper'::regclass AND operation = 'delete' ORDER BY seq;
 SELECT count(*) FROM paper;
+-- neither does a value that is too large for jsonb
+CREATE TABLE scroll (id int PRIMARY KEY, text text, note text);
+SELECT cims.audit('scroll');
+INSERT INTO scroll VALUES (1, repeat('x', 65 << 20), 'seen');
+SELECT new FROM cims.audit_log WHERE relation = 'scroll'::regclass AND operation = 'insert';
+SELECT * FROM cims.verify_table('scroll');
 -- no event
 SELECT cims.event_detail(NULL, NULL, NULL, NULL), cims.event_detail(1, 0, NULL, ''), (cims.event_detail(1, 0, '', NULL)).operation;
 
