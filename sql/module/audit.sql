@@ -483,6 +483,8 @@ BEGIN
 		END IF;
 	END LOOP;
 	DELETE FROM cims.audited_table a WHERE a.relation = "table";
+	-- a child of another table that is audited goes on with that one
+	PERFORM cims.audit_sync(t.relation, true) FROM cims.table_tree("table") t;
 END
 $$;
 COMMENT ON FUNCTION cims.unaudit(regclass) IS 'records no more changes of a table, and that it is so';

@@ -182,5 +182,18 @@ CREATE TABLE other (id int PRIMARY KEY);
 CREATE TRIGGER "!cims_audit" AFTER INSERT ON other FOR EACH ROW EXECUTE FUNCTION nothing();
 SELECT cims.audit('other');
 
+-- a child of two audited tables goes on with the one that stays
+CREATE TABLE father (x int);
+CREATE TABLE mother (y int);
+CREATE TABLE child () INHERITS (father, mother);
+SELECT cims.audit('father'), cims.audit('mother');
+INSERT INTO child VALUES (1, 1);
+SELECT cims.unaudit('father');
+INSERT INTO child VALUES (2, 2);
+SELECT chr(get_byte(entry, 1)) AS op, count(*) FROM cims.event WHERE relation = 'child'::regclass AND chr(get_byte(entry, 1)) IN ('B', 'I') GROUP BY 1 ORDER BY 1;
+SELECT * FROM cims.verify_table('mother');
+DELETE FROM child WHERE x = 1;
+SELECT * FROM cims.verify_table('mother');
+
 \c postgres
 DROP DATABASE cims_audit_tables;
