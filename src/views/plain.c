@@ -24,6 +24,7 @@
 #include "views/internal.h"
 
 #define MASKED_TEXT "***"
+#define FIRST_DAY (DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE + 20 * 366) /* dates before have no beginning of their decade */
 
 /* Tells whether values of a type are text to a mask. */
 bool
@@ -159,18 +160,19 @@ bucket_of_date(Oid type, Datum value, const char *unit, Datum *start)
 	switch (type)
 	{
 		case DATEOID:
-			if (DATE_NOT_FINITE(DatumGetDateADT(value)))
+			if (DATE_NOT_FINITE(DatumGetDateADT(value)) || DatumGetDateADT(value) < FIRST_DAY ||
+				DatumGetDateADT(value) >= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE)
 				return false;
 			value = DirectFunctionCall1(date_timestamp, value);
 			*start = DirectFunctionCall1(timestamp_date, DirectFunctionCall2(timestamp_trunc, unit_text, value));
 			return true;
 		case TIMESTAMPOID:
-			if (TIMESTAMP_NOT_FINITE(DatumGetTimestamp(value)))
+			if (TIMESTAMP_NOT_FINITE(DatumGetTimestamp(value)) || DatumGetTimestamp(value) < FIRST_DAY * USECS_PER_DAY)
 				return false;
 			*start = DirectFunctionCall2(timestamp_trunc, unit_text, value);
 			return true;
 		case TIMESTAMPTZOID:
-			if (TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)))
+			if (TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)) || DatumGetTimestampTz(value) < FIRST_DAY * USECS_PER_DAY)
 				return false;
 			*start = DirectFunctionCall2(timestamptz_trunc, unit_text, value);
 			return true;

@@ -232,6 +232,10 @@ SELECT told(cims.display_encrypted(id_card, 'id_card', 'partial(2,2)')) AS noted
 -- nor does a grant on another class, which a view of one's own names, open a look-up
 CREATE VIEW own_class AS SELECT id, cims.display_encrypted(id_card, 'phone') AS card FROM customer;
 SELECT failure('SELECT cims.find_in_view(''own_class''::regclass, ''card'', ''card2'', 10)');
+
+-- a date without a beginning of its decade has no mask, and hides no other row by an error
+SELECT count(cims.display(d, 'phone', m)) AS shown, count(*) FROM unnest('{4714-11-24 BC,5874897-12-31,2000-02-03}'::date[]) d, unnest('{year,bucket(month),bucket(decade)}'::text[]) m;
+SELECT count(cims.display(d, 'phone', m)) AS shown, count(*) FROM unnest('{4714-11-24 BC,294276-12-31,2000-02-03}'::timestamp[]) d, unnest('{year,bucket(month),bucket(decade)}'::text[]) m;
 RESET SESSION AUTHORIZATION;
 \c postgres
 DROP DATABASE cims_attacks_on_views;
