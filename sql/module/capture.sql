@@ -213,20 +213,35 @@ REVOKE ALL ON cims.hidden_column FROM PUBLIC;
 CREATE FUNCTION cims.audit_hide_column(relation oid, col name, shadow name) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $$
+DECLARE
+	follows boolean;
 BEGIN
+	IF cims.audit_root(audit_hide_column.relation) IS NULL AND NOT EXISTS (
+		SELECT FROM cims.audited_table a JOIN cims.table_tree(audit_hide_column.relation) t ON a.relation = t.relation)
+	THEN
+		RETURN;
+	END IF;
 	-- its owner can begin the work, and write into the table of jobs: what counts is that the shadow takes every value
 	IF NOT EXISTS (SELECT FROM cims.maintenance_job j WHERE (j.relation, j.column_name, j.work, j.phase) = (audit_hide_column.relation, col, 'protect_online', 'prepare'))
 		OR shadow IS DISTINCT FROM cims.shadow_name(col)
 		OR NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = audit_hide_column.relation AND a.attname = shadow
 			AND NOT a.attisdropped AND a.atttypid IN (SELECT cims.sealed_types()))
-		OR NOT EXISTS (SELECT FROM pg_trigger t JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attname = col
+	THEN
+		follows := NULL;
+	ELSE
+		follows := (SELECT t.tgnargs = 2 OR a.atttypid IN (SELECT cims.sealed_types())
+			FROM pg_trigger t JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attname = col
 			WHERE t.tgrelid = audit_hide_column.relation AND t.tgname = cims.shadow_trigger(col) AND t.tgfoid = 'cims.keep_shadow'::regproc
 				AND t.tgenabled = 'A' AND t.tgtype = 23 AND t.tgqual IS NULL AND t.tgattr::text = ''
 				AND substr(t.tgargs, 1, octet_length(col::text) + octet_length(shadow::text) + 2)
-					= convert_to(col, getdatabaseencoding()) || '\x00' || convert_to(shadow, getdatabaseencoding()) || '\x00'
-				AND (t.tgnargs = 2 OR a.atttypid IN (SELECT cims.sealed_types())))
-	THEN
+					= convert_to(col, getdatabaseencoding()) || '\x00' || convert_to(shadow, getdatabaseencoding()) || '\x00');
+	END IF;
+	IF follows IS NULL THEN
 		RAISE EXCEPTION 'column "%" is not being protected', col USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	-- a shadow of ciphertext of another kind is filled later: until then that ciphertext is what can be recorded
+	IF NOT follows THEN
+		RETURN;
 	END IF;
 	UPDATE cims.audited_table a SET omit = a.omit || shadow
 	FROM cims.table_tree(audit_hide_column.relation) t WHERE a.relation = t.relation AND col = ANY (a.omit);

@@ -79,7 +79,9 @@ cims_export_ledger(PG_FUNCTION_ARGS)
 		elog(ERROR, "cims.export_ledger must return a row");
 	PG_TRY();
 	{
+		/* what is handed out may be newer than the statement's snapshot, and its tiles with it */
 		export.block = cims_ledger_handed_out();
+		PushActiveSnapshot(GetLatestSnapshot());
 		export.incarnation = cims_ledger_incarnation(export.block->incarnation);
 		export.tree = cims_tree_open(export.incarnation->id, export.block->size);
 		from = continue_export(&export);
@@ -88,6 +90,7 @@ cims_export_ledger(PG_FUNCTION_ARGS)
 		write_file(psprintf("%s/checkpoint.new", export.directory), export.block->note, strlen(export.block->note));
 		if (durable_rename(psprintf("%s/checkpoint.new", export.directory), psprintf("%s/checkpoint", export.directory), ERROR) != 0)
 			elog(ERROR, "could not put the checkpoint in place");
+		PopActiveSnapshot();
 	}
 	PG_FINALLY();
 	{
