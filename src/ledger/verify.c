@@ -26,7 +26,6 @@
 #include "ledger/internal.h"
 #include "ledger/verify.h"
 
-#define EXAMPLES 5          /* faults that are named in a check's detail */
 #define LOOK_AHEAD 1024     /* leaves among which an event that does not fit is looked for */
 #define PROGRESS_EVERY 1024 /* leaves between two reports */
 #define MICROSECONDS_TO_2000 (INT64CONST(946684800) * USECS_PER_SEC)
@@ -59,7 +58,7 @@ void
 cims_finding_add(CimsFinding *finding, const char *format, ...)
 {
 	finding->ok = false;
-	if (finding->faults++ >= EXAMPLES)
+	if (finding->faults++ >= CIMS_FINDING_EXAMPLES)
 		return;
 	if (finding->detail.len > 0)
 		appendStringInfoString(&finding->detail, "; ");

@@ -10,6 +10,8 @@
 
 #include "ledger/internal.h"
 
+#define CIMS_FINDING_EXAMPLES 5 /* faults that are named in a check's detail */
+
 /* One check: whether all is well, and what was found. */
 typedef struct CimsFinding
 {

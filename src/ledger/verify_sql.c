@@ -45,7 +45,7 @@ put_row(ReturnSetInfo *result, const char *name, CimsFinding *finding, const cha
 
 	if (finding->ok)
 		appendStringInfoString(&finding->detail, well);
-	else if (finding->faults > 5)
+	else if (finding->faults > CIMS_FINDING_EXAMPLES)
 		appendStringInfo(&finding->detail, "; " UINT64_FORMAT " faults in all", finding->faults);
 	values[0] = CStringGetTextDatum(name);
 	values[1] = BoolGetDatum(finding->ok);
