@@ -10,40 +10,18 @@
 # rows than another ends the run.
 set -eu
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/lib.sh"
 enter_workshop "$packages_demo" "$@"
 
 rows=${1:-1000000}
 rounds=${CIMS_BENCH_ROUNDS:-5}
-socket=$workshop/bench.socket
 variants="none hand cims plpgsql"
 case $rows in *[!0-9]* | '') die "the number of rows is \"$rows\"; usage: sh test/bench/access.sh [ROWS]" ;; esac
-
-progress()
-{
-	say "$(date +%H:%M:%S) $*" >&2
-}
-
-ask()
-{
-	psql -X -q -A -t -h "$socket" -U postgres -d bench -v ON_ERROR_STOP=1 "$@"
-}
-
-# The variants, turned round in every other round.
-in_turn()
-{
-	turn=$(($1 % 2))
-	order=
-	for variant in $variants
-	do
-		if [ "$turn" -eq 1 ]; then order="$order $variant"; else order="$variant $order"; fi
-	done
-	say "$order"
-}
 
 # Who the actor is, said as a variant takes it, then a statement: as_actor VARIANT "SQL"
 as_actor()
 {
-	psql -X -q -A -t -h "$socket" -U app -d bench -v ON_ERROR_STOP=1 -v token="$token" -v orgs="$orgs" <<-C
+	as_role app -v token="$token" -v orgs="$orgs" <<-C
 		BEGIN;
 		SELECT cims.login(:'token') IS NULL AS a, set_config('app.actor', 'u7', true) AS b, set_config('app.orgs', :'orgs', true) AS c \gset ignored_
 		$2;
@@ -60,7 +38,7 @@ time_of()
 
 measure()
 {
-	for variant in $(in_turn "$1")
+	for variant in $(in_turn "$1" $variants)
 	do
 		scope=true
 		# without a policy the same question must be asked by hand
@@ -83,20 +61,12 @@ cell()
 		SELECT round(a.value::numeric, CASE WHEN a.value < 100 THEN 1 ELSE 0 END) || ' µs (' || round((a.value / b.value)::numeric, 2) || ')' FROM m a, m b WHERE a.variant = '$2' AND b.variant = 'hand'"
 }
 
-progress "building"
-build_cims >"$workshop/build.log" 2>&1 || { tail -n 40 "$workshop/build.log" >&2; die "cims does not build"; }
-(umask 077 && openssl rand -hex 32 >"$workshop/master.key")
-make_cluster bench <<C
-shared_preload_libraries = 'cims'
-cims.master_key_file = '$workshop/master.key'
+make_bench <<C
 cims.jwks_file = '$workshop/bench.jwks'
 cims.token_max_life = 0
 shared_buffers = '${CIMS_BENCH_BUFFERS:-1GB}'
 max_wal_size = '8GB'
-autovacuum = off
-jit = off
 C
-createdb -h "$socket" -U postgres bench
 ask -c "CREATE EXTENSION cims" -c "SELECT cims.init()" -f test/access/token.sql >/dev/null
 (umask 077 && ask -c "SELECT test_keys()" >"$workshop/bench.jwks")
 ask -v rows="$rows" -f test/bench/access_setup.sql >/dev/null
@@ -113,8 +83,8 @@ do
 done
 
 cat <<C
-PostgreSQL $("$pg_config" --version | cut -d' ' -f2), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), Linux $(uname -r);
-$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores; $rows rows, an actor who sees $(seen cims | cut -d'|' -f1) of them through $(ask -c "SELECT cardinality('$orgs'::int[])") organisations;
+$(machine)
+$rows rows, an actor who sees $(seen cims | cut -d'|' -f1) of them through $(ask -c "SELECT cardinality('$orgs'::int[])") organisations;
 processor time of a query that is planned already, medians of $rounds rounds; in brackets against the predicate by hand.
 
 | query | no policy | by hand | cims.in_scope | plpgsql in (SELECT …) |

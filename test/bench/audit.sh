@@ -10,6 +10,7 @@
 # record every change ends the run.
 set -eu
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/lib.sh"
 enter_workshop "$packages_demo" "$@"
 
 events=${1:-1000000}
@@ -17,18 +18,7 @@ rounds=${CIMS_BENCH_ROUNDS:-5}
 seconds=${CIMS_BENCH_SECONDS:-10}
 clients=${CIMS_BENCH_CLIENTS:-16}
 rows=100000
-socket=$workshop/bench.socket
 case $events in *[!0-9]* | '') die "the number of events is \"$events\"; usage: sh test/bench/audit.sh [EVENTS]" ;; esac
-
-progress()
-{
-	say "$(date +%H:%M:%S) $*" >&2
-}
-
-ask()
-{
-	psql -X -q -A -t -h "$socket" -U postgres -d bench -v ON_ERROR_STOP=1 "$@"
-}
 
 # Note down a measured value: note WORK VARIANT VALUE
 note()
@@ -36,24 +26,11 @@ note()
 	ask -c "INSERT INTO sample VALUES ('$1', '$2', $3)"
 }
 
-# The variants, turned round in every other round.
-in_turn()
+# Note the transactions a second of single-row updates of a variant's table: note_tps WORK VARIANT
+note_tps()
 {
-	turn=$(($1 % 2))
-	shift
-	order=
-	for variant in "$@"
-	do
-		if [ "$turn" -eq 1 ]; then order="$order $variant"; else order="$variant $order"; fi
-	done
-	say "$order"
-}
-
-# Print the transactions a second of single-row updates of a variant's table.
-tps_of()
-{
-	pgbench -n -M prepared -h "$socket" -U postgres -c "$clients" -j 2 -T "$seconds" -f "$workshop/update.$1.pgbench" bench 2>&1 |
-		sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+	value=$(run_pgbench "$workshop/update.$2.pgbench" -U postgres -c "$clients" -j 2 -T "$seconds")
+	note "$1" "$2" "$value"
 }
 
 # Seal again and again until the file goes.
@@ -83,13 +60,13 @@ measure_tps()
 {
 	for variant in $(in_turn "$1" none row plpgsql)
 	do
-		note tps $variant "$(tps_of $variant)"
+		note_tps tps $variant
 	done
 	: >"$workshop/sealing"
 	seal_meanwhile &
 	for variant in $(in_turn "$1" none row)
 	do
-		note 'tps, sealing' $variant "$(tps_of $variant)"
+		note_tps 'tps, sealing' $variant
 	done
 	rm "$workshop/sealing"
 	wait
@@ -119,21 +96,12 @@ rate()
 	ask -c "SELECT round($events::numeric / $(median "$1" cims)) || 'k'"
 }
 
-progress "building"
-build_cims >"$workshop/build.log" 2>&1 || { tail -n 40 "$workshop/build.log" >&2; die "cims does not build"; }
-(umask 077 && openssl rand -hex 32 >"$workshop/master.key")
-make_cluster bench <<C
-shared_preload_libraries = 'cims'
-cims.master_key_file = '$workshop/master.key'
+make_bench <<C
 cims.seal_period = 0
 shared_buffers = '${CIMS_BENCH_BUFFERS:-3GB}'
 max_wal_size = '32GB'
-checkpoint_timeout = '1d'
-autovacuum = off
-jit = off
 max_connections = 200
 C
-createdb -h "$socket" -U postgres bench
 ask -c "CREATE EXTENSION cims" -c "SELECT cims.init()" >/dev/null
 ask -v rows="$rows" -f test/bench/audit_setup.sql >/dev/null
 for variant in none row plpgsql
@@ -181,8 +149,8 @@ done
 leaves=$(ask -c "SELECT split_part(cims.checkpoint(), E'\n', 2)")
 
 cat <<C
-PostgreSQL $("$pg_config" --version | cut -d' ' -f2), $(openssl version | cut -d' ' -f1-2), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), Linux $(uname -r);
-$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo) of memory; medians of $rounds rounds;
+$(machine)
+medians of $rounds rounds;
 bulk work, sealing and verification: processor time of the backend; transactions: pgbench -M prepared -c $clients -T $seconds, each commit flushed to the disk.
 
 | work | target | cims | plpgsql trigger with to_jsonb |

@@ -12,6 +12,7 @@
 # variant that returns other rows than the plain one ends the run.
 set -eu
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/lib.sh"
 enter_workshop "$packages_demo" "$@"
 
 rows=${1:-1000000}
@@ -20,22 +21,8 @@ seconds=${CIMS_BENCH_SECONDS:-5}
 clients=${CIMS_BENCH_CLIENTS:-2}
 durable_clients=8
 sample=$((rows / 100))
-socket=$workshop/bench.socket
 case $rows in *[!0-9]* | '') die "the number of rows is \"$rows\"; usage: sh test/bench/run.sh [ROWS]" ;; esac
 [ "$rows" -ge 1000 ] || die "at least 1000 rows, please"
-
-# Progress goes to standard error: the report is all there is on standard output.
-progress()
-{
-	say "$(date +%H:%M:%S) $*" >&2
-}
-
-as_role()
-{
-	role=$1
-	shift
-	psql -X -q -A -t -h "$socket" -U "$role" -d bench -v ON_ERROR_STOP=1 "$@"
-}
 
 # Note down a measured value: note WORK VARIANT ROUND VALUE
 note()
@@ -52,8 +39,7 @@ time_sql()
 # Run a pgbench script and print its transactions a second: tps_of FILE CLIENTS SYNCHRONOUS_COMMIT
 tps_of()
 {
-	PGOPTIONS="-c synchronous_commit=$3" pgbench -n -M prepared -h "$socket" -U app -c "$2" -j 1 -T "$seconds" -f "$1" bench 2>&1 |
-		sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+	PGOPTIONS="-c synchronous_commit=$3" run_pgbench "$1" -U app -c "$2" -j 1 -T "$seconds"
 }
 
 # Run the scripts of a variant and of plain text at the same time, so that both
@@ -65,7 +51,6 @@ time_tps()
 	ours=$(tps_of "$workshop/$1.$2.pgbench" "$clients" off)
 	wait $!
 	theirs=$(cat "$workshop/tps.text")
-	[ -n "$ours" ] && [ -n "$theirs" ] || die "pgbench failed: $1, $2"
 	note "$1" "$2" "$3" "$ours"
 	note "$1" "text beside $2" "$3" "$theirs"
 }
@@ -77,7 +62,6 @@ time_durable_tps()
 	for variant in $(in_turn "$3" text "$2")
 	do
 		value=$(tps_of "$workshop/$1.$variant.pgbench" "$durable_clients" on)
-		[ -n "$value" ] || die "pgbench failed: $1, $variant"
 		[ "$variant" != text ] || variant="text beside $2"
 		note "$1 durable" "$variant" "$3" "$value"
 	done
@@ -87,19 +71,6 @@ time_durable_tps()
 script()
 {
 	printf '\\set id random(1, %s)\n\\set phone 13000000000 + :id * 7919 %% 1000000000\n%s;\n' "$rows" "$2" >"$workshop/$1.pgbench"
-}
-
-# The variants among the arguments after the round, turned round in every other round.
-in_turn()
-{
-	turn=$(($1 % 2))
-	shift
-	order=
-	for variant in "$@"
-	do
-		if [ "$turn" -eq 1 ]; then order="$order $variant"; else order="$variant $order"; fi
-	done
-	say "$order"
 }
 
 # The expression that seals the column phone, of a variant.
@@ -220,21 +191,12 @@ check_results()
 	done
 }
 
-progress "building"
-build_cims >"$workshop/build.log" 2>&1 || { tail -n 40 "$workshop/build.log" >&2; die "cims does not build"; }
-(umask 077 && openssl rand -hex 32 >"$workshop/master.key")
-make_cluster bench <<C
-shared_preload_libraries = 'cims'
-cims.master_key_file = '$workshop/master.key'
+make_bench <<C
 shared_buffers = '${CIMS_BENCH_BUFFERS:-3GB}'
 work_mem = '256MB'
 max_wal_size = '32GB'
-checkpoint_timeout = '1d'
-autovacuum = off
-jit = off
 max_parallel_workers_per_gather = 0
 C
-createdb -h "$socket" -U postgres bench
 progress "making $rows customers"
 as_role postgres -v rows="$rows" -v orders=0 -f test/data/customers.sql
 as_role postgres -c "CREATE EXTENSION cims; GRANT SELECT ON customer TO PUBLIC"
@@ -286,8 +248,7 @@ do
 done
 
 cat <<C
-PostgreSQL $("$pg_config" --version | cut -d' ' -f2), $(openssl version | cut -d' ' -f1-2), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), Linux $(uname -r);
-$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo) of memory;
+$(machine)
 load average at the end $(cut -d' ' -f1-3 /proc/loadavg). $rows rows ($sample for pgp_sym_encrypt); medians of $rounds rounds;
 bulk work and patterns: processor time of the backend; TPS: two pgbench at the same time, one on text and one on the variant, $clients clients each, synchronous_commit off, prepared statements, $seconds s a run; rows that say "durable": one after the other, $durable_clients clients, each commit flushed to the disk; everything in shared_buffers, no parallel query, no JIT.
 

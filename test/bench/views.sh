@@ -11,23 +11,13 @@
 # like run.sh in a private cluster and prints Markdown; nothing here passes or fails.
 set -eu
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/lib.sh"
 enter_workshop "$packages_demo" "$@"
 
 rows=${1:-1000000}
 rounds=${CIMS_BENCH_ROUNDS:-5}
 seconds=${CIMS_BENCH_SECONDS:-5}
-socket=$workshop/bench.socket
 case $rows in *[!0-9]* | '') die "the number of rows is \"$rows\"; usage: sh test/bench/views.sh [ROWS]" ;; esac
-
-progress()
-{
-	say "$(date +%H:%M:%S) $*" >&2
-}
-
-ask()
-{
-	psql -X -q -A -t -h "$socket" -U postgres -d bench -v ON_ERROR_STOP=1 "$@"
-}
 
 # Note the processor time that a backend takes for a scan, in milliseconds: scan WORK ROLE RELATION
 scan()
@@ -49,8 +39,7 @@ scan()
 rate()
 {
 	printf '\\set id random(1, %s)\n%s;\n' "$rows" "$3" >"$workshop/$1.pgbench"
-	value=$(pgbench -n -M prepared -h "$socket" -U "$2" -T "$seconds" -f "$workshop/$1.pgbench" bench 2>"$workshop/pgbench.err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p')
-	[ -n "$value" ] || { cat "$workshop/pgbench.err" >&2; die "pgbench failed: $1"; }
+	value=$(run_pgbench "$workshop/$1.pgbench" -U "$2" -T "$seconds")
 	ask -c "INSERT INTO sample VALUES ('$1', $value)"
 }
 
@@ -65,19 +54,11 @@ per_value()
 	ask -c "SELECT round((($(cell "$1") - $(cell table)) * 1000000.0 / 3 / $rows)::numeric)"
 }
 
-progress "building"
-build_cims >"$workshop/build.log" 2>&1 || { tail -n 40 "$workshop/build.log" >&2; die "cims does not build"; }
-(umask 077 && openssl rand -hex 32 >"$workshop/master.key")
-make_cluster bench <<C
-shared_preload_libraries = 'cims'
-cims.master_key_file = '$workshop/master.key'
+make_bench <<C
 shared_buffers = '${CIMS_BENCH_BUFFERS:-1GB}'
 max_wal_size = '8GB'
-autovacuum = off
 synchronous_commit = off
-jit = off
 C
-createdb -h "$socket" -U postgres bench
 ask -v rows="$rows" >/dev/null <<'C'
 CREATE EXTENSION cims;
 SELECT cims.init();
@@ -120,8 +101,8 @@ do
 done
 
 cat <<C
-PostgreSQL $("$pg_config" --version | cut -d' ' -f2), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), Linux $(uname -r);
-$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores; $rows rows, medians of $rounds rounds.
+$(machine)
+$rows rows, medians of $rounds rounds.
 
 | scan of three text columns, processor time | ms | a value above the table's scan |
 |---|---|---|

@@ -2,6 +2,7 @@
 -- with the row as it was and as it is.  If this fails, a change escapes the
 -- record, or the record says what did not happen.
 \set SHOW_CONTEXT never
+\getenv srcdir PG_ABS_SRCDIR
 SET client_min_messages = warning;
 CREATE DATABASE cims_audit TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_audit
@@ -11,49 +12,9 @@ SET TimeZone = 'Asia/Shanghai';
 CREATE EXTENSION cims;
 SELECT cims.init();
 
--- a reader of images that shares no code with the writer
-CREATE FUNCTION leb128(bytes bytea, INOUT at int, OUT value int) LANGUAGE plpgsql AS $$
-DECLARE shift int := 0; b int;
-BEGIN
-	value := 0;
-	LOOP
-		b := get_byte(bytes, at);
-		at := at + 1;
-		value := value + ((b & 127) << shift);
-		shift := shift + 7;
-		EXIT WHEN b < 128;
-	END LOOP;
-END $$;
-CREATE FUNCTION field(payload bytea, tag text) RETURNS bytea LANGUAGE plpgsql AS $$
-DECLARE at int := 33; t text; n int;
-BEGIN
-	WHILE at < length(payload) LOOP
-		t := chr(get_byte(payload, at));
-		SELECT l.at, l.value INTO at, n FROM leb128(payload, at + 1) l;
-		IF t = tag THEN RETURN substr(payload, at + 1, n); END IF;
-		at := at + n;
-	END LOOP;
-	RETURN NULL;
-END $$;
-CREATE FUNCTION image(bytes bytea) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE at int := 0; col int; kind text; n int; shown text := '';
-BEGIN
-	IF bytes IS NULL THEN RETURN NULL; END IF;
-	WHILE at < length(bytes) LOOP
-		SELECT l.at, l.value INTO at, col FROM leb128(bytes, at) l;
-		kind := chr(get_byte(bytes, at));
-		at := at + 1;
-		shown := shown || CASE WHEN shown <> '' THEN ' ' ELSE '' END || col || '=';
-		IF kind = 'n' THEN
-			shown := shown || 'null';
-		ELSE
-			SELECT l.at, l.value INTO at, n FROM leb128(bytes, at) l;
-			shown := shown || CASE kind WHEN 't' THEN convert_from(substr(bytes, at + 1, n), 'UTF8') WHEN 's' THEN '(sealed)' ELSE '(hash)' END;
-			at := at + n;
-		END IF;
-	END LOOP;
-	RETURN shown;
-END $$;
+\set ECHO none
+\i :srcdir/audit/event.sql
+\set ECHO all
 CREATE TABLE seen (seq bigint PRIMARY KEY);
 INSERT INTO seen SELECT seq FROM cims.event;
 CREATE FUNCTION news() RETURNS TABLE (op text, relation regclass, key text, old text, new text) LANGUAGE sql AS $$

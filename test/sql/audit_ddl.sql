@@ -2,6 +2,7 @@
 -- though no row trigger sees them, and leave the table fully audited.  If this
 -- fails, rows change, vanish or escape without a trace.
 \set SHOW_CONTEXT never
+\getenv srcdir PG_ABS_SRCDIR
 SET client_min_messages = warning;
 CREATE DATABASE cims_audit_ddl TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_audit_ddl
@@ -11,35 +12,9 @@ CREATE EXTENSION cims;
 \pset format unaligned
 SELECT cims.init();
 SELECT cims.grant_class(c, current_user, 'reveal') FROM unnest(ARRAY['phone', 'name']) c;
--- reads the detail of an event from its bytes, by the format alone
-CREATE FUNCTION detail(payload bytea) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-	at int := 33;
-	len int;
-	shift int;
-	b int;
-	tag int;
-BEGIN
-	WHILE at < length(payload) LOOP
-		tag := get_byte(payload, at);
-		at := at + 1;
-		len := 0;
-		shift := 0;
-		LOOP
-			b := get_byte(payload, at);
-			at := at + 1;
-			len := len + ((b & 127) << shift);
-			shift := shift + 7;
-			EXIT WHEN b < 128;
-		END LOOP;
-		IF tag = ascii('D') THEN
-			RETURN convert_from(substr(payload, at + 1, len), 'UTF8');
-		END IF;
-		at := at + len;
-	END LOOP;
-	RETURN NULL;
-END
-$$;
+\set ECHO none
+\i :srcdir/audit/event.sql
+\set ECHO all
 CREATE TABLE seen (seq bigint);
 -- what was recorded since the last call: of rows how many, of descriptions the columns
 CREATE FUNCTION news() RETURNS TABLE (op text, relation text, detail text) LANGUAGE sql AS $$

@@ -2,6 +2,7 @@
 -- in facts and without a password or another secret.  If this fails, somebody
 -- gets a right and nothing shows it, or the record itself gives a secret away.
 \set SHOW_CONTEXT never
+\getenv srcdir PG_ABS_SRCDIR
 SET client_min_messages = warning;
 CREATE DATABASE cims_audit_roles TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_audit_roles
@@ -9,35 +10,9 @@ CREATE DATABASE cims_audit_roles TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE '
 SET client_min_messages = error;
 CREATE EXTENSION cims;
 \pset format unaligned
--- reads the detail of an event from its bytes, by the format alone
-CREATE FUNCTION detail(payload bytea) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-	at int := 33;
-	len int;
-	shift int;
-	b int;
-	tag int;
-BEGIN
-	WHILE at < length(payload) LOOP
-		tag := get_byte(payload, at);
-		at := at + 1;
-		len := 0;
-		shift := 0;
-		LOOP
-			b := get_byte(payload, at);
-			at := at + 1;
-			len := len + ((b & 127) << shift);
-			shift := shift + 7;
-			EXIT WHEN b < 128;
-		END LOOP;
-		IF tag = ascii('D') THEN
-			RETURN convert_from(substr(payload, at + 1, len), 'UTF8');
-		END IF;
-		at := at + len;
-	END LOOP;
-	RETURN NULL;
-END
-$$;
+\set ECHO none
+\i :srcdir/audit/event.sql
+\set ECHO all
 CREATE TABLE seen (seq bigint);
 CREATE FUNCTION news() RETURNS TABLE (op text, relation regclass, detail text) LANGUAGE sql AS $$
 	WITH new AS (INSERT INTO seen SELECT e.seq FROM cims.event e WHERE NOT EXISTS (SELECT FROM seen s WHERE s.seq = e.seq) RETURNING seq)

@@ -2,6 +2,7 @@
 -- it once.  If this fails, somebody who may edit catalogs switches the record off,
 -- or gives rights away, and nobody is told.
 \set SHOW_CONTEXT never
+\getenv srcdir PG_ABS_SRCDIR
 SET client_min_messages = warning;
 CREATE DATABASE cims_watchdog TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 \c cims_watchdog
@@ -10,35 +11,9 @@ CREATE DATABASE cims_watchdog TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' 
 SET client_min_messages = warning;
 CREATE EXTENSION cims;
 SELECT cims.init();
--- reads the detail of an event from its bytes, by the format alone
-CREATE FUNCTION detail(payload bytea) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-	at int := 33;
-	len int;
-	shift int;
-	b int;
-	tag int;
-BEGIN
-	WHILE at < length(payload) LOOP
-		tag := get_byte(payload, at);
-		at := at + 1;
-		len := 0;
-		shift := 0;
-		LOOP
-			b := get_byte(payload, at);
-			at := at + 1;
-			len := len + ((b & 127) << shift);
-			shift := shift + 7;
-			EXIT WHEN b < 128;
-		END LOOP;
-		IF tag = ascii('D') THEN
-			RETURN convert_from(substr(payload, at + 1, len), 'UTF8');
-		END IF;
-		at := at + len;
-	END LOOP;
-	RETURN NULL;
-END
-$$;
+\set ECHO none
+\i :srcdir/audit/event.sql
+\set ECHO all
 CREATE TABLE seen (seq bigint);
 -- what the watchdog has recorded since the last call
 CREATE FUNCTION recorded() RETURNS SETOF text LANGUAGE sql AS $$

@@ -21,37 +21,7 @@ $node->safe_psql('postgres', "CREATE DATABASE ascii TEMPLATE template0 ENCODING 
 $node->safe_psql('postgres', "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'");
 cims_install($node, $_) foreach qw(one two latin);
 
-# Reads the detail of an event from its bytes, by the format alone.
-my $detail = <<'SQL';
-CREATE FUNCTION detail(payload bytea) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-	at int := 33;
-	len int;
-	shift int;
-	b int;
-	tag int;
-BEGIN
-	WHILE at < length(payload) LOOP
-		tag := get_byte(payload, at);
-		at := at + 1;
-		len := 0;
-		shift := 0;
-		LOOP
-			b := get_byte(payload, at);
-			at := at + 1;
-			len := len + ((b & 127) << shift);
-			shift := shift + 7;
-			EXIT WHEN b < 128;
-		END LOOP;
-		IF tag = ascii('D') THEN
-			RETURN convert_from(substr(payload, at + 1, len), 'UTF8');
-		END IF;
-		at := at + len;
-	END LOOP;
-	RETURN NULL;
-END
-$$;
-SQL
+my $detail = slurp_file("$FindBin::RealBin/../audit/event.sql");
 $node->safe_psql($_, $detail) foreach qw(one two latin);
 $node->safe_psql($_, 'SELECT cims.record_cluster_events()') foreach qw(one two latin);
 
