@@ -28,6 +28,7 @@
 #include "utils/varlena.h"
 
 #include "access/internal.h"
+#include "base/base.h"
 
 static char *jwks_file;
 static char *token_issuer;
@@ -46,7 +47,6 @@ static bool check_mfa(char **newval, void **extra, GucSource source);
 static void read_keys(void);
 static bool read_file(char *text, Size *len);
 static bool check_file(int fd);
-static bool read_all(int fd, char *text, Size *len);
 static const char *set_failure(CimsJoseStatus status);
 
 /* Define the settings. */
@@ -211,7 +211,7 @@ read_file(char *text, Size *len)
 		return false;
 	}
 	good = check_file(fd);
-	if (good && !read_all(fd, text, len))
+	if (good && !cims_file_read(fd, text, CIMS_KEY_SET_MAX_LEN, len))
 	{
 		snprintf(failure, sizeof(failure), "The file of \"cims.jwks_file\" could not be read, or is longer than %d bytes.",
 				 CIMS_KEY_SET_MAX_LEN);
@@ -239,26 +239,6 @@ check_file(int fd)
 	if (wrong != NULL)
 		snprintf(failure, sizeof(failure), "The file of \"cims.jwks_file\" %s.", wrong);
 	return wrong == NULL;
-}
-
-/* Read to the end; false on an error or where there is too much. */
-static bool
-read_all(int fd, char *text, Size *len)
-{
-	for (;;)
-	{
-		ssize_t got = read(fd, text + *len, CIMS_KEY_SET_MAX_LEN + 1 - *len);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return false;
-		if (got == 0)
-			return true;
-		*len += got;
-		if (*len > CIMS_KEY_SET_MAX_LEN)
-			return false;
-	}
 }
 
 /* Say what is wrong with a key set. */

@@ -105,6 +105,9 @@ typedef struct CimsSpan
 } CimsSpan;
 extern bool cims_span_parse(Datum range, CimsSpan *span);
 
+/* file.c: reads all of a file into a buffer of max + 1 bytes; false on an error, or where there is more than max */
+extern bool cims_file_read(int fd, char *text, Size max, Size *len);
+
 /* error.c: raises unless the status is CIMS_CRYPTO_OK; what completes "could not ..." */
 extern void cims_crypto_check(CimsCryptoStatus status, const char *what);
 

@@ -35,7 +35,6 @@ static char *expand_id(const char *pattern, uint32 id);
 static CimsKeyStatus read_file(uint32 id, char *text, Size *len);
 static CimsKeyStatus check_file(int fd);
 static CimsKeyStatus read_command(uint32 id, char *text, Size *len);
-static bool read_all(int fd, char *text, Size *len);
 
 /* Define the settings. */
 void
@@ -173,7 +172,7 @@ read_file(uint32 id, char *text, Size *len)
 		return fail("The file of \"cims.master_key_file\" could not be opened: %s.", strerror(errno));
 
 	status = check_file(fd);
-	if (status == CIMS_KEYS_OK && !read_all(fd, text, len))
+	if (status == CIMS_KEYS_OK && !cims_file_read(fd, text, MAX_SOURCE_LEN, len))
 		status = fail("The file of \"cims.master_key_file\" could not be read, or is longer than %d bytes.",
 					  MAX_SOURCE_LEN);
 	CloseTransientFile(fd);
@@ -212,7 +211,7 @@ read_command(uint32 id, char *text, Size *len)
 		return fail("The command of \"cims.master_key_command\" could not be started: %s.", strerror(errno));
 
 	/* past the stream, which would keep a copy in its buffer */
-	complete = read_all(fileno(pipe), text, len);
+	complete = cims_file_read(fileno(pipe), text, MAX_SOURCE_LEN, len);
 	result = ClosePipeStream(pipe);
 	cims_crypto_wipe(command, strlen(command));
 	pfree(command);
@@ -229,25 +228,4 @@ read_command(uint32 id, char *text, Size *len)
 		return status;
 	}
 	return CIMS_KEYS_OK;
-}
-
-/* Read to the end; false on an error or where there is too much. */
-static bool
-read_all(int fd, char *text, Size *len)
-{
-	*len = 0;
-	for (;;)
-	{
-		ssize_t got = read(fd, text + *len, MAX_SOURCE_LEN + 1 - *len);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return false;
-		if (got == 0)
-			return true;
-		*len += got;
-		if (*len > MAX_SOURCE_LEN)
-			return false;
-	}
 }
