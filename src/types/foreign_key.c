@@ -10,6 +10,10 @@
  * running executor, and of such a query alone as can call nothing of a user's:
  * a plain SELECT.  What a foreign key changes (CASCADE, SET NULL, SET DEFAULT)
  * is exempt for owners who get tokens anyway.
+ *
+ * Immutable functions in index expressions, predicates, statistics and checks
+ * run while the query is planned, or its indexes are opened: what starts within
+ * the planner or the start of an executor is no query of the foreign key either.
  */
 #include "postgres.h"
 
@@ -30,9 +34,11 @@ static ExecutorRun_hook_type next_executor_run = NULL;
 /* The exempt query that was started last; compared, never followed. */
 static const QueryDesc *exempt_query = NULL;
 
-/* Of the innermost running executor: whether it is exempt, and within a foreign key; kept by run_executor. */
+/* Of the innermost running executor: whether it is exempt; kept by run_executor. */
 static bool running_exempt = false;
-static bool running_marked = false;
+
+/* How many planners, starts and runs of executors are within each other in a foreign key: 1 is the foreign key's own. */
+static int marked_depth = 0;
 
 /* How many executors run within each other; kept by run_executor. */
 static int running_depth = 0;
@@ -83,13 +89,37 @@ cims_foreign_key_starts(QueryDesc *query)
 	{
 		Oid namespace = get_namespace_oid("cims", true);
 
-		exempt = !running_marked && query->operation == CMD_SELECT && !plan_calls_user_function(query->planstate, &namespace);
+		exempt = marked_depth == 0 && query->operation == CMD_SELECT && !plan_calls_user_function(query->planstate, &namespace);
 	}
 	if (exempt)
 		exempt_query = query;
 	else if (exempt_query == query)
 		exempt_query = NULL;
 	return exempt;
+}
+
+/* Enters the planner, or the start or run of an executor; returns what cims_foreign_key_leave puts back, by PG_FINALLY. */
+int
+cims_foreign_key_enter(void)
+{
+	int outer = marked_depth;
+
+	marked_depth = InNoForceRLSOperation() ? outer + 1 : 0;
+	return outer;
+}
+
+/* Leaves it. */
+void
+cims_foreign_key_leave(int outer)
+{
+	marked_depth = outer;
+}
+
+/* Tells whether it is a query of a foreign key itself that is being planned. */
+bool
+cims_foreign_key_plans(void)
+{
+	return marked_depth == 1;
 }
 
 /* Tells whether equality needs no grant here: foreign-key checks and replication apply. */
@@ -111,10 +141,9 @@ static void
 CIMS_EXECUTOR_RUN_FUNCTION(run_executor)
 {
 	bool outer_exempt = running_exempt;
-	bool outer_marked = running_marked;
+	int outer = cims_foreign_key_enter();
 
 	running_exempt = query == exempt_query;
-	running_marked = InNoForceRLSOperation();
 	running_depth++;
 	PG_TRY();
 	{
@@ -126,7 +155,7 @@ CIMS_EXECUTOR_RUN_FUNCTION(run_executor)
 	PG_FINALLY();
 	{
 		running_exempt = outer_exempt;
-		running_marked = outer_marked;
+		cims_foreign_key_leave(outer);
 		running_depth--;
 	}
 	PG_END_TRY();

@@ -17,6 +17,7 @@
 
 #include "access/parallel.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
 #include "replication/logicalworker.h"
@@ -256,14 +257,41 @@ check_plan(PlanState *state, void *context)
 	return planstate_tree_walker(state, check_plan, context);
 }
 
-/* Executor hook. */
+/* Starts an executor as the next hook does. */
 static void
-start_executor(QueryDesc *query, int eflags)
+start_next(QueryDesc *query, int eflags)
 {
 	if (next_executor_start != NULL)
 		next_executor_start(query, eflags);
 	else
 		standard_ExecutorStart(query, eflags);
+}
+
+/* The same within a foreign key, of which it is told. */
+static pg_noinline void
+start_next_marked(QueryDesc *query, int eflags)
+{
+	int outer = cims_foreign_key_enter();
+
+	PG_TRY();
+	{
+		start_next(query, eflags);
+	}
+	PG_FINALLY();
+	{
+		cims_foreign_key_leave(outer);
+	}
+	PG_END_TRY();
+}
+
+/* Executor hook. */
+static void
+start_executor(QueryDesc *query, int eflags)
+{
+	if (InNoForceRLSOperation())
+		start_next_marked(query, eflags);
+	else
+		start_next(query, eflags);
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || IsParallelWorker() || query->planstate == NULL ||
 		!cims_type_oids()->installed || cims_foreign_key_starts(query) || IsLogicalWorker())
 		return;

@@ -72,7 +72,7 @@ is_hidden(Oid relation, const IndexOptInfo *index)
 			continue;
 		plan_depends_on_role = true;
 		order = is_order_family(index->opfamily[i]);
-		if (!order && (i > 0 || InNoForceRLSOperation()))
+		if (!order && (i > 0 || cims_foreign_key_plans()))
 			continue;
 		class_id = index->indexkeys[i] != 0 ? class_of_column(relation, index->indexkeys[i]) : 0;
 		if (class_id == 0)

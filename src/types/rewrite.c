@@ -385,12 +385,14 @@ rewrite_query(Query *query)
 static PlannedStmt *
 plan_query(Query *query, const char *query_string, int cursor_options, ParamListInfo params)
 {
-	PlannedStmt *plan;
+	PlannedStmt *volatile plan;
 	bool outer_notice = cims_index_take_notice(false);
 	bool outer_asked = asked_class;
+	int outer_marked;
 
 	asked_class = false;
 	query = rewrite_query(query);
+	outer_marked = cims_foreign_key_enter();
 	planner_depth++;
 	PG_TRY();
 	{
@@ -406,6 +408,7 @@ plan_query(Query *query, const char *query_string, int cursor_options, ParamList
 	PG_FINALLY();
 	{
 		planner_depth--;
+		cims_foreign_key_leave(outer_marked);
 	}
 	PG_END_TRY();
 	return plan;

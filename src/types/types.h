@@ -105,6 +105,9 @@ extern void cims_require_search(int32 class_id); /* "search", unless exempt; lit
 extern void cims_foreign_key_init(void);
 extern int cims_executor_depth(void);                  /* how many executors run within each other */
 extern bool cims_equality_is_exempt(void);             /* a foreign-key check runs, or logical apply */
+extern int cims_foreign_key_enter(void);               /* the planner, or the start or run of an executor, begins */
+extern void cims_foreign_key_leave(int outer);         /* and ends; outer: what cims_foreign_key_enter returned */
+extern bool cims_foreign_key_plans(void);              /* what is being planned is a query of a foreign key itself */
 extern bool cims_foreign_key_starts(QueryDesc *query); /* a query that starts is that of a foreign-key check */
 
 /* index.c: installs the hook that hides indexes whose order a role may not see */

@@ -332,6 +332,25 @@ DROP TRIGGER look ON child;
 ALTER TABLE child ADD CHECK (id = 1 OR seen <> guess);
 UPDATE parent SET id = 2;
 DROP TABLE child, parent;
+-- nor is what runs while its queries are planned, and the indexes that they write to are opened
+CREATE TABLE attacks_probe (id int PRIMARY KEY);
+CREATE TABLE attacks_probe_of (id int REFERENCES attacks_probe ON UPDATE CASCADE);
+CREATE FUNCTION pg_temp.find_guess(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE WARNING 'found %', (SELECT count(*) FROM public.customer WHERE phone = '13800000007');
+	RETURN value;
+EXCEPTION WHEN insufficient_privilege THEN
+	RETURN value;
+END
+$$;
+CREATE INDEX ON attacks_probe ((pg_temp.find_guess('x') || id));
+INSERT INTO attacks_probe VALUES (1);
+ALTER INDEX attacks_probe_expr_idx SET (fillfactor = 90);
+INSERT INTO attacks_probe_of VALUES (1);
+DROP INDEX attacks_probe_expr_idx;
+CREATE INDEX ON attacks_probe_of ((pg_temp.find_guess('y') || id));
+UPDATE attacks_probe SET id = 2;
+DROP TABLE attacks_probe_of, attacks_probe;
 -- foreign keys themselves work for everyone
 RESET ROLE;
 CREATE TABLE secret_key (phone cims.enc_text(phone) PRIMARY KEY);
