@@ -126,17 +126,24 @@ level_granted(int32 class_id)
 	return level;
 }
 
-/* Return the level of the current role on a class that no change of actor takes away. */
+/* Return the level of the current role on a class that neither time nor a change of actor takes away. */
 CimsLevel
 cims_class_lasting_level(int32 class_id)
 {
 	const HeldLevel *held = level_held(class_id, last_of_class(class_id));
-	CimsLevel level = held == NULL || held->conditional ? CIMS_LEVEL_NONE : held->level;
+	CimsLevel level = held == NULL || held->conditional || held->span.until != DT_NOEND ? CIMS_LEVEL_NONE : held->level;
 
 	/* classes with conditions are left out of the answer for any class */
-	if (class_id == cims_class_default_id() && (held = level_held(ANY_CLASS, &last_any)) != NULL)
+	if (class_id == cims_class_default_id() && (held = level_held(ANY_CLASS, &last_any)) != NULL && held->span.until == DT_NOEND)
 		level = Max(level, held->level);
 	return level;
+}
+
+/* Return the table that the copy was made from. */
+Oid
+cims_grant_table(void)
+{
+	return grant_table;
 }
 
 /* Return the highest level of the current role on any class. */

@@ -138,8 +138,9 @@ extern bytea *cims_keyring_rewrap(const CimsRewrap *rewrap, CimsWrapUse use, uin
 extern CimsLevel cims_class_level(int32 class_id); /* of the current role, at this statement */
 extern CimsLevel cims_class_level_any(void);       /* the highest on any class: the level on "default" */
 extern const char *cims_level_name(CimsLevel level);
-/* the part of it that lasts while a plan does: none where the class has conditions, which the next actor may not meet */
+/* the part of it that lasts while a plan does: none where a grant ends, or the class has conditions, which the next actor may not meet */
 extern CimsLevel cims_class_lasting_level(int32 class_id);
+extern Oid cims_grant_table(void); /* that grants were last read from; changes of one invalidate it */
 
 /* condition.c: tells whether a class demands an actor at all */
 extern bool cims_class_is_conditional(const CimsClass *class);

@@ -5,7 +5,8 @@
  * ANALYZE keeps the null fraction, the average width and the number of
  * distinct values, which it counts by equality token.  It keeps no most common
  * values, no histogram and no correlation: pg_statistic then holds no value of
- * the column, sealed or not.
+ * the column, sealed or not.  The number is told to who reads the table, and so
+ * takes the level "search" of its owner; else all values count as different.
  */
 #include "postgres.h"
 
@@ -13,9 +14,11 @@
 
 #include "commands/vacuum.h"
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 
 #include "cims_compat.h"
-#include "crypto/crypto.h"
+#include "types/types.h"
 
 /* Enough of a value to find its token; never its whole ciphertext. */
 #define HEAD_LEN (CIMS_MAX_SEALED_HEADER + CIMS_MAX_NONCE_LEN + CIMS_TAG_LEN)
@@ -25,6 +28,7 @@ typedef struct TokenSample
 {
 	unsigned char *tokens;
 	int count;
+	bool gets_tokens; /* whatever the level */
 } TokenSample;
 
 PG_FUNCTION_INFO_V1(cims_typanalyze);
@@ -36,7 +40,18 @@ compare_tokens(const void *a, const void *b)
 	return memcmp(a, b, CIMS_TOKEN_LEN);
 }
 
-/* Add a value's token to the sample; a damaged value or one without token adds none. */
+/* Tell whether the table's owner, as whom ANALYZE runs, may know which values are equal. */
+static bool
+may_compare(const TokenSample *sample, const CimsSealed *sealed)
+{
+	return sample->gets_tokens || cims_class_level(sealed->class_id) >= CIMS_LEVEL_SEARCH;
+}
+
+/*
+ * Add a value's token to the sample; a damaged value or one without token adds
+ * none.  For an owner without "search" it is the nonce, of which no two are
+ * equal: or a guess beside a value, in a table of one's own, would be answered.
+ */
 static void
 collect_token(TokenSample *sample, Datum value)
 {
@@ -46,7 +61,8 @@ collect_token(TokenSample *sample, Datum value)
 
 	if (cims_sealed_parse(bytes, &sealed) && sealed.token != NULL)
 	{
-		memcpy(sample->tokens + (Size) sample->count * CIMS_TOKEN_LEN, sealed.token, CIMS_TOKEN_LEN);
+		memcpy(sample->tokens + (Size) sample->count * CIMS_TOKEN_LEN,
+			   may_compare(sample, &sealed) ? sealed.token : sealed.nonce, CIMS_TOKEN_LEN);
 		sample->count++;
 	}
 	if ((Pointer) head != DatumGetPointer(value))
@@ -112,7 +128,7 @@ estimate_distinct(TokenSample *sample, int nonnull, int samplerows, double total
 static void
 compute_stats(VacAttrStatsP stats, AnalyzeAttrFetchFunc fetch, int samplerows, double totalrows)
 {
-	TokenSample sample = {NULL, 0};
+	TokenSample sample = {.gets_tokens = has_bypassrls_privilege(GetUserId())};
 	int nonnull = 0;
 	double total_width = 0;
 

@@ -9,8 +9,12 @@
  * roles with BYPASSRLS get tokens anyway, and need nothing.
  *
  * A b-tree gives its order away without calling any function.  The planner is
- * not shown those in plaintext order where the role lacks "reveal", nor those
- * in token order where it lacks "search"; such a plan is made for one role.
+ * not shown those in plaintext order where the role lacks "reveal", and reads
+ * those in token order by bitmap alone where it lacks "search".  Such a plan is
+ * made for one role, and ends when a grant, a class or a membership changes.
+ *
+ * CLUSTER makes the order that of the table, for everyone who reads it: it takes
+ * the level that the index would, and says what it does.
  */
 #include "postgres.h"
 
@@ -22,7 +26,9 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/plancat.h"
 #include "utils/acl.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -30,8 +36,19 @@
 
 static get_relation_info_hook_type next_relation_info = NULL;
 
+/* How a plan may use an index. */
+typedef enum IndexUse
+{
+	CIMS_INDEX_IN_ORDER,
+	CIMS_INDEX_BY_BITMAP,
+	CIMS_INDEX_NOT
+} IndexUse;
+
 /* Set while a query is planned where its plan depends on the role; taken over by cims_index_take_notice. */
 static bool plan_depends_on_role = false;
+
+/* Set once this backend has made such a plan. */
+static bool any_plan_depends = false;
 
 /* Returns the class of a column as the index of another type would have it, 0 where it is not known. */
 static int32
@@ -59,31 +76,41 @@ is_order_family(Oid family)
 	return order;
 }
 
-/* Tells whether the order of an index is more than the role may know. */
-static bool
-is_hidden(Oid relation, const IndexOptInfo *index)
+/*
+ * Tells how the role may use an index.  A plan outlives levels that time or
+ * the next actor takes away: it reads by bitmap, which comes in no order.
+ */
+static IndexUse
+permitted_use(Oid relation, const IndexOptInfo *index)
 {
+	IndexUse use = CIMS_INDEX_IN_ORDER;
+
 	for (int i = 0; i < index->nkeycolumns; i++)
 	{
 		int32 class_id;
 		bool order;
+		CimsLevel needed;
 
 		if (cims_type_of_oid(index->opcintype[i]) == 0)
 			continue;
 		plan_depends_on_role = true;
 		order = is_order_family(index->opfamily[i]);
-		if (!order && (i > 0 || cims_foreign_key_plans()))
+		if (!order && cims_foreign_key_plans())
 			continue;
+		needed = order ? CIMS_LEVEL_REVEAL : CIMS_LEVEL_SEARCH;
 		class_id = index->indexkeys[i] != 0 ? class_of_column(relation, index->indexkeys[i]) : 0;
 		if (class_id == 0)
 			class_id = cims_class_default_id();
-		if (cims_class_lasting_level(class_id) < (order ? CIMS_LEVEL_REVEAL : CIMS_LEVEL_SEARCH))
-			return true;
+		if (cims_class_lasting_level(class_id) >= needed)
+			continue;
+		if (order && cims_class_level(class_id) < needed)
+			return CIMS_INDEX_NOT;
+		use = CIMS_INDEX_BY_BITMAP;
 	}
-	return false;
+	return use;
 }
 
-/* Planner hook: takes away the indexes whose order the role may not know. */
+/* Planner hook: takes away what would tell the role an order that it may not know. */
 static void
 hide_indexes(PlannerInfo *root, Oid relation, bool inherits, RelOptInfo *rel)
 {
@@ -97,8 +124,19 @@ hide_indexes(PlannerInfo *root, Oid relation, bool inherits, RelOptInfo *rel)
 	{
 		IndexOptInfo *index = lfirst_node(IndexOptInfo, cell);
 
-		if (index->relam == BTREE_AM_OID && is_hidden(relation, index))
-			rel->indexlist = foreach_delete_current(rel->indexlist, cell);
+		if (index->relam != BTREE_AM_OID)
+			continue;
+		switch (permitted_use(relation, index))
+		{
+			case CIMS_INDEX_IN_ORDER:
+				break;
+			case CIMS_INDEX_BY_BITMAP:
+				index->amhasgettuple = false;
+				break;
+			case CIMS_INDEX_NOT:
+				rel->indexlist = foreach_delete_current(rel->indexlist, cell);
+				break;
+		}
 	}
 }
 
@@ -109,10 +147,11 @@ cims_index_take_notice(bool begin)
 	bool depends = plan_depends_on_role;
 
 	plan_depends_on_role = begin;
+	any_plan_depends |= depends;
 	return depends;
 }
 
-/* Requires of who makes an index what its comparisons would tell. */
+/* Requires of who makes an index, or statistics, what its comparisons would tell. */
 void
 cims_index_require_level(Oid relation, AttrNumber attnum, Oid family)
 {
@@ -123,8 +162,8 @@ cims_index_require_level(Oid relation, AttrNumber attnum, Oid family)
 	if (class_id == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to index a column of an encrypted type that has no class"),
-				 errdetail("It may hold values of every class, and an index compares them."),
+				 errmsg("permission denied to compare values of a column of an encrypted type that has no class"),
+				 errdetail("It may hold values of every class, which an index or statistics over it would compare."),
 				 errhint("Name a class as the column's type modifier, as in cims.enc_text(phone).")));
 	cims_require_level(class_id, is_order_family(family) ? CIMS_LEVEL_REVEAL : CIMS_LEVEL_SEARCH);
 }
@@ -166,10 +205,20 @@ cims_index_check_conflicts(Relation relation, List *arbiters)
 	}
 }
 
-/* Installs the hook. */
+/* Ends cached plans that were made for a role, as roles or memberships have changed. */
+static void
+forget_plans(Datum arg, int cache_id, uint32 hash_value)
+{
+	if (any_plan_depends)
+		ResetPlanCache();
+}
+
+/* Installs the hooks. */
 void
 cims_index_init(void)
 {
+	CacheRegisterSyscacheCallback(AUTHOID, forget_plans, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_plans, (Datum) 0);
 	next_relation_info = get_relation_info_hook;
 	get_relation_info_hook = hide_indexes;
 }

@@ -75,6 +75,8 @@ needs_rewriting(Node *node, void *context)
 	if (IsA(node, Aggref) &&
 		(clauses_sort_by_token(((Aggref *) node)->aggorder) || clauses_sort_by_token(((Aggref *) node)->aggdistinct)))
 		return true;
+	if (IsA(node, SetOperationStmt) && clauses_sort_by_token(((SetOperationStmt *) node)->groupClauses))
+		return true;
 	return cims_rewrite_changes(node) || expression_tree_walker(node, needs_rewriting, context);
 }
 

@@ -199,8 +199,8 @@ check_operator_class(Oid opclass)
 }
 
 /* Checks the operator classes of an index that a command made. */
-static void
-check_index(Oid index)
+void
+cims_object_check_index(Oid index)
 {
 	HeapTuple row = copy_new_object(IndexRelationId, IndexRelidIndexId, Anum_pg_index_indexrelid, index);
 	Form_pg_index form;
@@ -225,6 +225,16 @@ check_index(Oid index)
 			cims_index_require_level(form->indrelid, form->indkey.values[i], family);
 	}
 	SetUserIdAndSecContext(owner, context);
+}
+
+/* Checks an index by which a table may be put in order: who does so learns that order, as who makes the index does. */
+static void
+check_clustered_index(Oid index)
+{
+	HeapTuple row = copy_new_object(IndexRelationId, IndexRelidIndexId, Anum_pg_index_indexrelid, index);
+
+	if (HeapTupleIsValid(row) && ((Form_pg_index) GETSTRUCT(row))->indisclustered)
+		cims_object_check_index(index);
 }
 
 /* Tells whether an expression takes an encrypted column. */
@@ -275,6 +285,19 @@ check_default(Oid relation, AttrNumber attnum)
 				 errhint("Compute it in a view.")));
 }
 
+/* Requires of who makes statistics over encrypted columns what they tell: which values are equal. */
+static void
+check_statistics_columns(Form_pg_statistic_ext form)
+{
+	for (int i = 0; i < form->stxkeys.dim1; i++)
+	{
+		AttrNumber attnum = form->stxkeys.values[i];
+
+		if (cims_type_of_oid(getBaseType(get_atttype(form->stxrelid, attnum))) != 0)
+			cims_index_require_level(form->stxrelid, attnum, InvalidOid);
+	}
+}
+
 /* Refuses statistics that would store samples of what an encrypted column protects. */
 static void
 check_statistics(Oid statistics)
@@ -297,6 +320,7 @@ check_statistics(Oid statistics)
 						errmsg("statistics cannot be gathered over an expression of an encrypted column"),
 						errdetail("Samples of the expression would be stored as plaintext."),
 						errhint("Name the column itself: its statistics hold no plaintext.")));
+	check_statistics_columns((Form_pg_statistic_ext) GETSTRUCT(row));
 }
 
 /* Returns the kind of a relation that a command may have made, and whether it outlives the session. */
@@ -336,12 +360,14 @@ watch_objects(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 		check_default(object_id, sub_id);
 	if (class_id == StatisticExtRelationId && access == OAT_POST_CREATE && cims_type_oids()->installed)
 		check_statistics(object_id);
+	if (class_id == IndexRelationId && access == OAT_POST_ALTER && cims_type_oids()->installed)
+		check_clustered_index(object_id);
 	if (class_id != RelationRelationId || !cims_type_oids()->installed ||
 		!(access == OAT_POST_CREATE || (access == OAT_POST_ALTER && sub_id > 0)))
 		return;
 	kind = relation_kind(object_id, &permanent);
 	if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
-		check_index(object_id);
+		cims_object_check_index(object_id);
 	else if (permanent && !internal && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_MATVIEW))
 		check_columns_of(object_id, sub_id);
 }
@@ -370,7 +396,7 @@ check_range_type(const CreateRangeStmt *statement)
 	{
 		DefElem *param = lfirst_node(DefElem, cell);
 
-		if (strcmp(param->defname, "subtype") == 0 && cims_type_of_oid(typenameTypeId(NULL, defGetTypeName(param))) != 0)
+		if (strcmp(param->defname, "subtype") == 0 && cims_type_of_oid(getBaseType(typenameTypeId(NULL, defGetTypeName(param)))) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("there are no ranges of encrypted values"),
@@ -418,10 +444,14 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 	{
 		if (IsA(statement->utilityStmt, CreateRangeStmt))
 			check_range_type((CreateRangeStmt *) statement->utilityStmt);
+		else if (IsA(statement->utilityStmt, ClusterStmt))
+			cims_cluster_check((ClusterStmt *) statement->utilityStmt, false);
 		if (next_process_utility != NULL)
 			next_process_utility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 		else
 			standard_ProcessUtility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+		if (IsA(statement->utilityStmt, ClusterStmt))
+			cims_cluster_check((ClusterStmt *) statement->utilityStmt, true);
 		if (IsA(statement->utilityStmt, CreateStmt) && ((CreateStmt *) statement->utilityStmt)->partspec != NULL &&
 			cims_type_oids()->installed)
 			check_partition_key((CreateStmt *) statement->utilityStmt);

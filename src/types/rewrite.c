@@ -263,6 +263,8 @@ rewrite_walker(Node *node, RewriteContext *context)
 		rewrite_clauses(((Aggref *) node)->aggorder);
 		rewrite_clauses(((Aggref *) node)->aggdistinct);
 	}
+	else if (IsA(node, SetOperationStmt))
+		rewrite_clauses(((SetOperationStmt *) node)->groupClauses);
 	if (IsA(node, RowCompareExpr))
 	{
 		ListCell *cell;
@@ -388,6 +390,7 @@ plan_query(Query *query, const char *query_string, int cursor_options, ParamList
 	PlannedStmt *volatile plan;
 	bool outer_notice = cims_index_take_notice(false);
 	bool outer_asked = asked_class;
+	bool depends_on_role;
 	int outer_marked;
 
 	asked_class = false;
@@ -400,8 +403,11 @@ plan_query(Query *query, const char *query_string, int cursor_options, ParamList
 			plan = next_planner(query, query_string, cursor_options, params);
 		else
 			plan = standard_planner(query, query_string, cursor_options, params);
-		plan->dependsOnRole |= cims_index_take_notice(outer_notice);
-		if (asked_class && OidIsValid(cims_class_table()))
+		depends_on_role = cims_index_take_notice(outer_notice);
+		plan->dependsOnRole |= depends_on_role;
+		if (depends_on_role && OidIsValid(cims_grant_table()))
+			plan->relationOids = list_append_unique_oid(plan->relationOids, cims_grant_table());
+		if ((depends_on_role || asked_class) && OidIsValid(cims_class_table()))
 			plan->relationOids = list_append_unique_oid(plan->relationOids, cims_class_table());
 		asked_class = outer_asked;
 	}
