@@ -853,6 +853,9 @@ BEGIN
 	PERFORM cims.check_grant(class, role, level, valid);
 	PERFORM cims.refuse_unapproved(class);
 	PERFORM cims.put_grant(class, role, level, valid, reason, false);
+	IF upper(valid) <= statement_timestamp() THEN
+		RAISE WARNING 'the range of time of the grant is over already';
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION cims.grant_class(text, name, text, tstzrange, text) IS

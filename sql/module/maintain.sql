@@ -120,9 +120,7 @@ BEGIN
 	IF NOT (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = tbl) THEN
 		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('must be owner of table %s', tbl);
 	END IF;
-	IF (SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = tbl) THEN
-		RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('"%s" is not a table', tbl);
-	END IF;
+	PERFORM cims.require_table(tbl);
 END
 $$;
 COMMENT ON FUNCTION cims.require_owner(regclass) IS 'raises where the current role does not own a table';

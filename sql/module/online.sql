@@ -550,7 +550,13 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET
 AS $$
 BEGIN
 	PERFORM cims.require_owner(tbl);
-	PERFORM cims.take_job(tbl, col, 'protect_online');
+	IF (cims.take_job(tbl, col, 'protect_online')).relation IS NULL AND NOT EXISTS (
+		SELECT FROM pg_attribute WHERE attrelid = tbl AND attname = cims.shadow_name(col) AND NOT attisdropped) THEN
+		PERFORM cims.find_column(tbl, col);
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+			MESSAGE = format('there is nothing to cancel for column "%s" of table "%s"', col, tbl),
+			HINT = 'The view cims.protect_progress shows what cims.protect_online has begun.';
+	END IF;
 	EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', cims.shadow_trigger(col), cims.relation_name(tbl));
 	EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', cims.relation_name(tbl), cims.shadow_trigger(col));
 	EXECUTE format('ALTER TABLE %s DROP COLUMN IF EXISTS %I', cims.relation_name(tbl), cims.shadow_name(col));

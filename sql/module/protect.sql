@@ -45,12 +45,19 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	found_attnum int2;
+	meant name;
 BEGIN
+	IF tbl IS NULL OR col IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the table and the column must not be null';
+	END IF;
 	SELECT attnum INTO found_attnum FROM pg_attribute
 	WHERE attrelid = tbl AND attname = col AND attnum > 0 AND NOT attisdropped;
 	IF found_attnum IS NULL THEN
+		SELECT attname INTO meant FROM pg_attribute
+		WHERE attrelid = tbl AND lower(attname) = lower(btrim(col, '" ')) AND attnum > 0 AND NOT attisdropped ORDER BY attnum LIMIT 1;
 		RAISE EXCEPTION USING ERRCODE = 'undefined_column',
-			MESSAGE = format('column "%s" of relation "%s" does not exist', col, tbl);
+			MESSAGE = format('column "%s" of relation "%s" does not exist', col, tbl),
+			HINT = CASE WHEN meant IS NULL THEN 'Give the name as it stands in the catalog, without quotes of its own.' ELSE format('Perhaps column "%s" is meant.', meant) END;
 	END IF;
 	RETURN found_attnum;
 END
@@ -67,12 +74,30 @@ BEGIN
 	IF found_class.name IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
 			MESSAGE = format('class "%s" does not exist', class),
-			HINT = 'The view cims.data_class lists the classes; cims.create_class makes one.';
+			HINT = CASE WHEN EXISTS (SELECT FROM cims.data_class) THEN 'The view cims.data_class lists the classes; cims.create_class makes one.'
+				ELSE 'There are none before cims.init() has run.' END;
 	END IF;
 	RETURN found_class;
 END
 $$;
 COMMENT ON FUNCTION cims.find_class(text) IS 'a class by name; raises undefined_object';
+
+CREATE FUNCTION cims.require_table(tbl regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	kind "char" := (SELECT relkind FROM pg_class WHERE oid = tbl);
+BEGIN
+	IF kind NOT IN ('r', 'p') THEN
+		RAISE EXCEPTION USING ERRCODE = 'wrong_object_type',
+			MESSAGE = format('"%s" is not a table', tbl),
+			DETAIL = format('It is %s.', CASE kind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view' WHEN 'f' THEN 'a foreign table'
+				WHEN 'i' THEN 'an index' WHEN 'I' THEN 'an index' WHEN 'S' THEN 'a sequence' ELSE 'a relation of another kind' END),
+			HINT = 'Name the table that stores the rows.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.require_table(regclass) IS 'raises for a view and whatever else stores no rows of its own that could be changed';
 
 CREATE FUNCTION cims.planned_changes(tbl regclass, col name, new_types jsonb) RETURNS cims.column_change[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -142,7 +167,11 @@ AS $$
 			WHEN cims.plain_type(a.atttypid) IS NOT NULL THEN format('it is encrypted already, as %s', format_type(a.atttypid, a.atttypmod))
 			WHEN a.atttypid = 'json'::regtype THEN 'there is no encrypted form of type json; change it to jsonb first'
 			WHEN a.atttypid = 'timestamp'::regtype THEN 'there is no encrypted form of type timestamp without time zone; change it to timestamptz first'
-			ELSE format('there is no such change for type %s', format_type(a.atttypid, a.atttypmod)) END),
+			WHEN cims.encrypted_type(a.atttypid) IS NOT NULL THEN format('there is no such change for type %s', format_type(a.atttypid, a.atttypmod))
+			ELSE format('there is no encrypted form of type %s', format_type(a.atttypid, a.atttypmod)) || CASE
+				WHEN a.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'real'::regtype, 'double precision'::regtype, 'money'::regtype)
+					THEN '; change it to numeric first'
+				ELSE '; those of text, varchar, char, numeric, date, timestamptz, jsonb, bytea and their arrays have one' END END),
 		(a.attgenerated <> '', 'it is a generated column'),
 		(a.attcollation <> 0 AND NOT coalesce((SELECT collisdeterministic FROM pg_collation WHERE oid = a.attcollation), true),
 			'its collation is nondeterministic'),
@@ -365,6 +394,7 @@ BEGIN
 	IF coalesce(cardinality(cols), 0) = 0 OR cardinality(cols) <> cardinality(classes) THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'there must be one class for each column, and one column at least';
 	END IF;
+	PERFORM cims.require_table(tbl);
 	-- once without locks, so that nobody waits for what is refused anyway
 	FOR col, class IN SELECT * FROM unnest(cols, classes) LOOP
 		PERFORM cims.find_class(class), cims.require_own_column(tbl, col);
@@ -436,6 +466,7 @@ DECLARE
 	new_types jsonb;
 	changes cims.column_change[];
 BEGIN
+	PERFORM cims.require_table(tbl);
 	IF cims.plain_type(old_type) IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'wrong_object_type',
 			MESSAGE = format('column "%s" of table "%s" is not encrypted', col, tbl);

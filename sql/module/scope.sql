@@ -11,7 +11,7 @@
 -- Tables
 CREATE TABLE cims.organisation (
 	id text COLLATE "C" PRIMARY KEY CHECK (octet_length(id) BETWEEN 1 AND 255),
-	parent text COLLATE "C" REFERENCES cims.organisation,
+	parent text COLLATE "C", -- another one's id, see cims.organisation_changed(): of a foreign key to the table itself pg_dump warns each time
 	name text,
 	created timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
@@ -200,9 +200,13 @@ REVOKE ALL ON FUNCTION cims.make_organisation_paths(text[]) FROM PUBLIC;
 CREATE FUNCTION cims.organisation_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	missing text;
+	child text;
 BEGIN
 	IF TG_OP = 'INSERT' THEN
 		PERFORM cims.make_organisation_paths(array_agg(n.id)) FROM new_rows n HAVING count(*) > 0;
+		SELECT n.parent INTO missing FROM new_rows n WHERE NOT EXISTS (SELECT FROM cims.organisation o WHERE o.id = n.parent) AND n.parent IS NOT NULL;
 	ELSIF TG_OP = 'UPDATE' THEN
 		IF EXISTS (SELECT FROM old_rows o WHERE NOT EXISTS (SELECT FROM new_rows n WHERE n.id = o.id)) THEN
 			RAISE EXCEPTION 'the key of an organisation cannot be changed'
@@ -212,15 +216,26 @@ BEGIN
 		END IF;
 		PERFORM cims.make_organisation_paths(array_agg(n.id))
 		FROM new_rows n JOIN old_rows o USING (id) WHERE n.parent IS DISTINCT FROM o.parent HAVING count(*) > 0;
+		SELECT n.parent INTO missing FROM new_rows n WHERE NOT EXISTS (SELECT FROM cims.organisation o WHERE o.id = n.parent) AND n.parent IS NOT NULL;
 	ELSIF TG_OP = 'DELETE' THEN
+		SELECT c.parent, c.id INTO missing, child FROM cims.organisation c JOIN old_rows o ON c.parent = o.id ORDER BY c.id LIMIT 1;
 		DELETE FROM cims.organisation_path p USING old_rows o WHERE p.descendant = o.id OR p.ancestor = o.id;
 	ELSE
 		DELETE FROM cims.organisation_path;
 	END IF;
+	IF child IS NOT NULL THEN
+		RAISE EXCEPTION 'organisation "%" cannot be dropped', missing
+			USING ERRCODE = 'foreign_key_violation',
+				  DETAIL = format('Organisation "%s" is below it.', child),
+				  HINT = 'Move or drop first what is below.';
+	ELSIF missing IS NOT NULL THEN
+		RAISE EXCEPTION 'organisation "%" does not exist', missing
+			USING ERRCODE = 'foreign_key_violation', HINT = 'Add the organisation above first, by cims.add_organisation.';
+	END IF;
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION cims.organisation_changed() IS 'keeps cims.organisation_path in step with the tree of organisations';
+COMMENT ON FUNCTION cims.organisation_changed() IS 'keeps cims.organisation_path in step with the tree of organisations; refuses a parent that is not there';
 REVOKE ALL ON FUNCTION cims.organisation_changed() FROM PUBLIC;
 
 CREATE TRIGGER turn BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON cims.organisation

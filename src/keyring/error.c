@@ -79,7 +79,7 @@ raise_master_error(CimsKeyStatus status)
 			errcode(ERRCODE_CONFIG_FILE_ERROR),
 			errmsg("master key %u is not available", cims_source_asked()),
 			errdetail_internal("%s", cims_source_failure()),
-			errhint("Set \"cims.master_key_file\" or \"cims.master_key_command\" in postgresql.conf and reload."));
+			errhint("%s", cims_source_advice()));
 }
 
 /* Name a data key by its class, or by the number of the class where that is not known. */

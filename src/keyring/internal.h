@@ -59,6 +59,7 @@ extern void cims_source_init(void);
 extern CimsKeyStatus cims_source_read(uint32 id, CimsSecret *key);
 extern uint32 cims_source_asked(void);        /* the id of the last read of this backend */
 extern const char *cims_source_failure(void); /* why the last read of this backend failed: one sentence */
+extern const char *cims_source_advice(void);  /* what to do about it: one sentence */
 
 /* master.c: the master keys in their shared page */
 extern void cims_master_init(void);                                               /* in the postmaster, before it forks */

@@ -98,6 +98,20 @@ cims_source_failure(void)
 	return failure;
 }
 
+/* Tell what to do about it. */
+const char *
+cims_source_advice(void)
+{
+	bool by_file = master_key_file[0] != '\0';
+	bool by_command = master_key_command[0] != '\0';
+
+	if (by_file && by_command)
+		return "Take one of the two out of postgresql.conf and reload.";
+	if (by_file || by_command)
+		return "Mend what the setting names, or set another one and reload; the next statement tries again.";
+	return "Set \"cims.master_key_file\" or \"cims.master_key_command\" in postgresql.conf and reload.";
+}
+
 /* Tell which key this backend has last tried to read. */
 uint32
 cims_source_asked(void)

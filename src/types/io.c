@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
@@ -439,6 +440,24 @@ cims_enc_coerce(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(cims_value_from_plain(sealed.type, cims_value_reveal(value), typmod));
 }
 
+/* Warns of a class that does not exist, once a statement: PostgreSQL reads a type's modifier several times. */
+static void
+warn_of_class(const char *name, int32 class_id)
+{
+	static TimestampTz warned_at;
+	static int32 warned_of;
+	TimestampTz now = GetCurrentStatementStartTimestamp();
+
+	if (warned_at == now && warned_of == class_id)
+		return;
+	warned_at = now;
+	warned_of = class_id;
+	ereport(WARNING,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("class \"%s\" does not exist", name),
+			 errhint("Make it with cims.create_class before values are stored.")));
+}
+
 /* Type modifier input: the name of a class, or its number. */
 Datum
 cims_enc_typmodin(PG_FUNCTION_ARGS)
@@ -453,7 +472,8 @@ cims_enc_typmodin(PG_FUNCTION_ARGS)
 	if (n_elements != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("an encrypted type takes one modifier, the name of a class")));
+				 errmsg("an encrypted type takes one modifier, the name of a class"),
+				 errhint("Limits of length, precision and scale belong to the class, see cims.create_class.")));
 	name = DatumGetCString(elements[0]);
 	if (name[0] >= '0' && name[0] <= '9')
 	{
@@ -473,10 +493,7 @@ cims_enc_typmodin(PG_FUNCTION_ARGS)
 	if (cims_class_id_of_name(name, strlen(name), &class_id) != CIMS_CRYPTO_OK)
 		elog(ERROR, "could not compute the id of a class");
 	if (cims_keyring_initialised() && cims_class_find(class_id) == NULL)
-		ereport(WARNING,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("class \"%s\" does not exist", name),
-				 errhint("Make it with cims.create_class before values are stored.")));
+		warn_of_class(name, class_id);
 	PG_RETURN_INT32(class_id);
 }
 

@@ -35,6 +35,14 @@ SELECT cims.add_organisation('3', 'nowhere');
 SELECT cims.move_organisation('nowhere', '1');
 SELECT cims.drop_organisation('11');
 SELECT cims.drop_organisation('nowhere');
+-- what a foreign key would refuse, of rows written directly
+INSERT INTO cims.organisation (id, parent) VALUES ('3', '12'), ('4', 'nowhere');
+UPDATE cims.organisation SET parent = 'nowhere' WHERE id = '12';
+DELETE FROM cims.organisation WHERE id IN ('1', '11');
+BEGIN;
+DELETE FROM cims.organisation;
+SELECT count(*) FROM cims.organisation_path;
+ROLLBACK;
 SELECT cims.move_organisation('11', '1');
 UPDATE cims.organisation SET name = upper(name);
 SELECT count(*), sum(depth) FROM cims.organisation_path;

@@ -104,7 +104,7 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION cims');
 $complaint = ask($node, 'SELECT cims.init()');
 like($complaint, qr/master key 1 is not available/, 'without a setting cims.init() fails');
-like($complaint, qr/Neither "cims.master_key_file" nor "cims.master_key_command" is set/, '... and names both settings');
+like($complaint, qr/Neither "cims.master_key_file" nor "cims.master_key_command" is set.*HINT:  Set "cims.master_key_file" or "cims.master_key_command" in postgresql.conf/s, '... and names both settings');
 is(ask($node, 'SELECT count(*) FROM cims.keyring'), '0', 'nothing was made');
 
 # --- a file
@@ -126,7 +126,7 @@ is(read_again($node), '', 'mode 0400 is taken');
 foreach my $mode (0640, 0604, 0620, 0602, 0700, 0644)
 {
 	chmod $mode, "$dir/key";
-	like(read_again($node), qr/has the mode @{[sprintf '%04o', $mode]}; it must be 0600 or 0400/,
+	like(read_again($node), qr/has the mode @{[sprintf '%04o', $mode]}; it must be 0600 or 0400.*HINT:  Mend what the setting names/s,
 		sprintf('mode %04o is refused', $mode));
 }
 like(ask($node, $reveal), qr/the keyring is locked/, 'a failed unlock leaves the keyring locked');
@@ -184,7 +184,7 @@ cims_write_key("$dir/key.1", $first);
 use_setting($node, 'cims.master_key_file', "$dir/key.%v");
 is(read_again($node), '', '%v in the name of the file is the number of the key');
 use_setting($node, 'cims.master_key_command', "cat $dir/key.%v");
-like(read_again($node), qr/Both "cims.master_key_file" and "cims.master_key_command" are set/, 'both settings are one too many');
+like(read_again($node), qr/Both "cims.master_key_file" and "cims.master_key_command" are set.*HINT:  Take one of the two out/s, 'both settings are one too many');
 use_setting($node, 'cims.master_key_file', '');
 is(read_again($node), '', 'a command is taken, %v is the number of the key');
 my $whispered = 'whispered-by-the-command';
