@@ -153,7 +153,9 @@ CREATE FUNCTION cims.audit_rename_column(relation oid, old_name name, new_name n
 AS $$
 	UPDATE cims.audited_table a
 	SET omit = array_replace(a.omit, old_name, new_name), hash = array_replace(a.hash, old_name, new_name)
-	WHERE a.relation = audit_rename_column.relation AND old_name = ANY (a.omit || a.hash)
+	WHERE a.relation = audit_rename_column.relation AND old_name = ANY (a.omit || a.hash);
+	UPDATE cims.hidden_column h SET column_name = new_name
+	WHERE audit_rename_column.relation IN (h.relation, h.audited) AND h.column_name = old_name
 $$;
 COMMENT ON FUNCTION cims.audit_rename_column(oid, name, name) IS
 	'follows a column to its new name in the options of auditing, so that what is not to be recorded is not';
@@ -170,8 +172,8 @@ AS $$
 	FROM there
 	WHERE a.relation = audit_forget_columns.relation AND NOT a.omit || a.hash <@ names;
 	DELETE FROM cims.hidden_column h
-	WHERE h.relation = audit_forget_columns.relation AND NOT EXISTS (
-		SELECT FROM pg_attribute c WHERE c.attrelid = h.relation AND c.attname = h.column_name AND NOT c.attisdropped)
+	WHERE audit_forget_columns.relation IN (h.relation, h.audited) AND NOT EXISTS (
+		SELECT FROM pg_attribute c WHERE c.attrelid = h.audited AND c.attname = h.column_name AND NOT c.attisdropped)
 $$;
 COMMENT ON FUNCTION cims.audit_forget_columns(oid) IS 'takes columns that were dropped out of the options of auditing';
 REVOKE ALL ON FUNCTION cims.audit_forget_columns(oid) FROM PUBLIC;
@@ -203,11 +205,13 @@ REVOKE ALL ON FUNCTION cims.audit_stay(oid, oid) FROM PUBLIC;
 CREATE TABLE cims.hidden_column (
 	relation oid,
 	column_name name,
-	PRIMARY KEY (relation, column_name)
+	audited oid,
+	PRIMARY KEY (relation, column_name, audited)
 );
 COMMENT ON TABLE cims.hidden_column IS 'columns that are not recorded while cims.protect_online works on them';
 COMMENT ON COLUMN cims.hidden_column.relation IS 'the table';
 COMMENT ON COLUMN cims.hidden_column.column_name IS 'the column';
+COMMENT ON COLUMN cims.hidden_column.audited IS 'the audited table whose options it was added to: the table itself, or a partition or child';
 REVOKE ALL ON cims.hidden_column FROM PUBLIC;
 
 CREATE FUNCTION cims.audit_hide_column(relation oid, col name, shadow name) RETURNS void
@@ -243,14 +247,17 @@ BEGIN
 	IF NOT follows THEN
 		RETURN;
 	END IF;
+	-- what is hidden already is recorded by its shadow
 	UPDATE cims.audited_table a SET omit = a.omit || shadow
-	FROM cims.table_tree(audit_hide_column.relation) t WHERE a.relation = t.relation AND col = ANY (a.omit);
-	UPDATE cims.audited_table a SET omit = a.omit || col
 	FROM cims.table_tree(audit_hide_column.relation) t
-	WHERE a.relation = t.relation AND NOT col = ANY (a.omit) AND col NOT IN (SELECT cims.audit_key_columns(a.relation));
-	IF FOUND THEN
-		INSERT INTO cims.hidden_column VALUES (audit_hide_column.relation, col) ON CONFLICT DO NOTHING;
-	END IF;
+	WHERE a.relation = t.relation AND col = ANY (a.omit) AND NOT shadow = ANY (a.omit)
+		AND NOT EXISTS (SELECT FROM cims.hidden_column h WHERE h.column_name = col AND h.audited = a.relation);
+	WITH hidden AS (
+		UPDATE cims.audited_table a SET omit = a.omit || col
+		FROM cims.table_tree(audit_hide_column.relation) t
+		WHERE a.relation = t.relation AND NOT col = ANY (a.omit) AND col NOT IN (SELECT cims.audit_key_columns(a.relation))
+		RETURNING a.relation)
+	INSERT INTO cims.hidden_column SELECT audit_hide_column.relation, col, h.relation FROM hidden h ON CONFLICT DO NOTHING;
 END
 $$;
 COMMENT ON FUNCTION cims.audit_hide_column(oid, name, name) IS
@@ -265,10 +272,11 @@ BEGIN
 		WHERE a.attrelid = audit_show_column.relation AND a.attname = cims.shadow_name(col) AND NOT a.attisdropped) THEN
 		RETURN;
 	END IF;
-	DELETE FROM cims.hidden_column h WHERE (h.relation, h.column_name) = (audit_show_column.relation, col);
+	-- but for tables whose options leave the column out anyway
+	WITH shown AS (
+		DELETE FROM cims.hidden_column h WHERE (h.relation, h.column_name) = (audit_show_column.relation, col) RETURNING h.audited)
+	UPDATE cims.audited_table a SET omit = array_remove(a.omit, col) FROM shown s WHERE a.relation = s.audited;
 	IF FOUND THEN
-		UPDATE cims.audited_table a SET omit = array_remove(a.omit, col)
-		FROM cims.table_tree(audit_show_column.relation) t WHERE a.relation = t.relation;
 		PERFORM cims.record_baseline(t.relation) FROM cims.table_tree(audit_show_column.relation) t
 		WHERE t.kind = 'r' AND cims.audit_root(t.relation) IS NOT NULL;
 	END IF;
@@ -393,7 +401,7 @@ AS $$
 	UNION ALL
 	SELECT 'column is not recorded', cims.relation_name(h.relation), jsonb_build_object('column', h.column_name),
 		format('SELECT cims.cancel_protect_online(%L, %L)', cims.relation_name(h.relation), h.column_name)
-	FROM cims.hidden_column h JOIN pg_attribute a ON a.attrelid = h.relation AND a.attname = h.column_name AND NOT a.attisdropped
+	FROM (SELECT DISTINCT h.relation, h.column_name FROM cims.hidden_column h) h JOIN pg_attribute a ON a.attrelid = h.relation AND a.attname = h.column_name AND NOT a.attisdropped
 	WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = h.relation AND t.tgname = cims.shadow_trigger(h.column_name)
 		AND t.tgfoid = 'cims.keep_shadow'::regproc AND t.tgenabled = 'A')
 	UNION ALL

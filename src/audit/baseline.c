@@ -8,6 +8,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
@@ -23,6 +24,7 @@
 #include "audit/history.h"
 #include "audit/internal.h"
 
+static Relation open_audited(Oid relation, LOCKMODE lock);
 static CimsAuditTable *refresh_table(Relation rel);
 static bool lacks_rows(Relation rel, const CimsAuditTable *table, const CimsDescriptor *descriptor);
 static bool has_key(const CimsAuditTable *table, const CimsDescriptor *descriptor);
@@ -50,7 +52,7 @@ PG_FUNCTION_INFO_V1(cims_describe_table);
 Datum
 cims_describe_table(PG_FUNCTION_ARGS)
 {
-	Relation rel = table_open(PG_GETARG_OID(0), AccessShareLock);
+	Relation rel = open_audited(PG_GETARG_OID(0), AccessShareLock);
 	CimsAuditTable *table = refresh_table(rel);
 	int64 seq;
 
@@ -68,7 +70,7 @@ PG_FUNCTION_INFO_V1(cims_audit_needs_baseline);
 Datum
 cims_audit_needs_baseline(PG_FUNCTION_ARGS)
 {
-	Relation rel = table_open(PG_GETARG_OID(0), AccessShareLock);
+	Relation rel = open_audited(PG_GETARG_OID(0), AccessShareLock);
 	CimsAuditTable *table = refresh_table(rel);
 	Snapshot snapshot = cims_history_snapshot();
 	List *descriptors = cims_descriptor_list(cims_descriptor_cache(CurrentMemoryContext, snapshot), table->relation);
@@ -82,23 +84,19 @@ cims_audit_needs_baseline(PG_FUNCTION_ARGS)
 /*
  * SQL: cims.record_baseline(relation oid, event text, rows boolean) returns
  * bigint: records that auditing begins, or begins anew, then the rows that are
- * there, in a table that holds rows itself; writers wait until the transaction
+ * there, in an audited table that holds rows itself; writers wait until the transaction
  * is over.
  */
 PG_FUNCTION_INFO_V1(cims_record_baseline);
 Datum
 cims_record_baseline(PG_FUNCTION_ARGS)
 {
-	Relation rel = table_open(PG_GETARG_OID(0), ShareRowExclusiveLock);
+	Relation rel = open_audited(PG_GETARG_OID(0), ShareRowExclusiveLock);
 	char *event = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	bool rows = PG_GETARG_BOOL(2);
 	CimsAuditTable *table;
 	int64 n = 0;
 
-	if (rel->rd_rel->relkind != RELKIND_RELATION)
-		ereport(ERROR,
-				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("\"%s\" is not a table that holds rows itself", RelationGetRelationName(rel)));
 	table = refresh_table(rel);
 	(void) cims_audit_record(CIMS_OP_RECORD, table->relation, describe_begin(rel, table, event, rows));
 	cims_audit_describe(rel, table, true);
@@ -169,6 +167,28 @@ has_key(const CimsAuditTable *table, const CimsDescriptor *descriptor)
 			n++;
 		}
 	return n == descriptor->n_keys;
+}
+
+/* Open an audited table that holds rows itself. */
+static Relation
+open_audited(Oid relation, LOCKMODE lock)
+{
+	char *name = get_rel_name(relation);
+
+	if (name == NULL)
+		ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", relation));
+	if (get_rel_relkind(relation) != RELKIND_RELATION)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a table that holds rows itself", name),
+				errdetail_relkind_not_supported(get_rel_relkind(relation)));
+	cims_audit_require();
+	if (!OidIsValid(cims_audit_root(relation, NULL)))
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("table \"%s\" is not audited", name),
+				errhint("Ordinary tables that outlive their session can be: by cims.audit()."));
+	return table_open(relation, lock);
 }
 
 /* Return what is known of a table, read anew here and, once this commits, by others. */

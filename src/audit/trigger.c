@@ -27,7 +27,7 @@
 static const CimsAuditRow no_row = {NULL, NULL};
 
 static TriggerData *trigger_data(FunctionCallInfo fcinfo);
-static void require_name(const TriggerData *trigger, const char *name);
+static void require_name(const TriggerData *trigger, const CimsAuditTable *table, const char *name);
 static const char *statement_trigger_name(const TriggerData *trigger, const CimsAuditTable *table);
 static CimsAuditRow slot_row(TupleTableSlot *slot);
 static CommandId row_command(const TriggerData *trigger);
@@ -50,7 +50,7 @@ cims_audit_row(PG_FUNCTION_ARGS)
 				errmsg("cims.audit_row() must be called after each row"));
 
 	table = cims_audit_options(trigger->tg_relation);
-	require_name(trigger, table->statement ? "!cims_audit_apply" : "!cims_audit");
+	require_name(trigger, table, table->statement ? "!cims_audit_apply" : "!cims_audit");
 	if (table->statement && !IsLogicalWorker())
 		return PointerGetDatum(NULL);
 	table = cims_audit_table(trigger->tg_relation);
@@ -77,7 +77,7 @@ cims_audit_statement(PG_FUNCTION_ARGS)
 				errmsg("cims.audit_statement() must be called after each statement"));
 
 	table = cims_audit_options(trigger->tg_relation);
-	require_name(trigger, statement_trigger_name(trigger, table));
+	require_name(trigger, table, statement_trigger_name(trigger, table));
 	table = cims_audit_table(trigger->tg_relation);
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		record_truncate(table);
@@ -103,12 +103,13 @@ trigger_data(FunctionCallInfo fcinfo)
 /*
  * Check that a trigger has the name that cims.audit() gives it: whoever owns a
  * table may make triggers of these functions, and a second one would record
- * everything twice.  A table has one trigger of a name.
+ * everything twice; on a table that is not audited, one would fill the record
+ * with what nobody asked for.  A table has one trigger of a name.
  */
 static void
-require_name(const TriggerData *trigger, const char *name)
+require_name(const TriggerData *trigger, const CimsAuditTable *table, const char *name)
 {
-	if (name == NULL || strcmp(trigger->tg_trigger->tgname, name) != 0)
+	if (!table->audited || name == NULL || strcmp(trigger->tg_trigger->tgname, name) != 0)
 		ereport(ERROR,
 				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				errmsg("trigger \"%s\" of table \"%s\" is none of the audit record", trigger->tg_trigger->tgname,

@@ -162,12 +162,22 @@ CALL cims.seal_ledger();
 SELECT bool_and(ok) FROM cims.verify_ledger(cims.checkpoint());
 SELECT seq = max(seq) OVER () AS last FROM cims.event WHERE relation = 'other'::regclass AND chr(get_byte(entry, 1)) = 'D';
 
--- triggers of the record made by the owner of a table
+-- triggers of the record made by the owner of a table, which is not audited
 SET ROLE record_owner;
 CREATE TABLE own (id int);
 CREATE TRIGGER twice AFTER INSERT ON own FOR EACH ROW EXECUTE FUNCTION cims.audit_row();
 SELECT failure($$INSERT INTO own VALUES (1)$$);
-CREATE TRIGGER "!cims_audit" AFTER INSERT ON own FOR EACH ROW EXECUTE FUNCTION cims.audit_row();
+ALTER TRIGGER twice ON own RENAME TO "!cims_audit";
+SELECT failure($$INSERT INTO own VALUES (1)$$);
+DROP TRIGGER "!cims_audit" ON own;
+CREATE TRIGGER "!cims_audit_truncate" AFTER TRUNCATE ON own FOR EACH STATEMENT EXECUTE FUNCTION cims.audit_statement();
+SELECT failure($$TRUNCATE own$$);
+DROP TRIGGER "!cims_audit_truncate" ON own;
+-- and is
+RESET ROLE;
+SELECT cims.audit('own');
+SET ROLE record_owner;
+CREATE TRIGGER twice AFTER INSERT ON own FOR EACH ROW EXECUTE FUNCTION cims.audit_row();
 SELECT failure($$INSERT INTO own VALUES (1)$$);
 DROP TRIGGER twice ON own;
 SELECT failure($$INSERT INTO own VALUES (1)$$);
@@ -181,7 +191,7 @@ SELECT failure($$INSERT INTO own VALUES (1)$$);
 DROP TRIGGER "!cims_audit_insert" ON own;
 SELECT failure($$SELECT cims.audit_row()$$);
 RESET ROLE;
-SELECT count(*) AS events FROM cims.event WHERE relation = 'own'::regclass;
+SELECT count(*) AS events FROM cims.event WHERE relation = 'own'::regclass AND chr(get_byte(entry, 1)) = 'I';
 
 \c postgres
 DROP DATABASE attacks_on_record;

@@ -195,5 +195,30 @@ SELECT * FROM cims.verify_table('mother');
 DELETE FROM child WHERE x = 1;
 SELECT * FROM cims.verify_table('mother');
 
+-- what is not audited, or holds no rows, has no baseline
+CREATE VIEW glimpse AS SELECT 1 AS id;
+CREATE MATERIALIZED VIEW kept AS SELECT 1 AS id;
+CREATE TABLE split (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE unheard (id int PRIMARY KEY);
+CREATE TEMP TABLE passing (id int PRIMARY KEY);
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+CREATE FOREIGN TABLE far (id int) SERVER nowhere;
+CREATE FUNCTION failure(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+BEGIN
+	EXECUTE statement;
+	RETURN 'no failure';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN SQLSTATE || ' ' || concat_ws(' ', SQLERRM, nullif(detail, ''));
+END
+$$;
+SELECT f AS function, failure(format(CASE f WHEN 'audit' THEN 'SELECT cims.audit(%L)' ELSE 'SELECT cims.record_baseline(%L::regclass)' END, r))
+FROM unnest('{pg_class,pg_authid,pg_toast.pg_toast_1255,glimpse,kept,split,split_pkey,unheard,passing,far,cims.event,cims.event_overflow,cims.event_seq}'::text[]) WITH ORDINALITY n (r, n),
+	unnest('{audit,baseline}'::text[]) f WHERE NOT (f = 'audit' AND r IN ('split', 'unheard')) ORDER BY f, n.n;
+SELECT failure('SELECT cims.record_baseline(1)'), failure('SELECT cims.describe_table(''unheard''::regclass)'), failure('SELECT cims.audit_needs_baseline(''glimpse''::regclass)');
+
 \c postgres
 DROP DATABASE cims_audit_tables;

@@ -132,13 +132,21 @@ CREATE OR REPLACE TRIGGER :"keeper" BEFORE INSERT OR UPDATE ON customer FOR EACH
 ALTER TABLE customer ENABLE ALWAYS TRIGGER :"keeper";
 SELECT cims.audit_hide_column('customer'::regclass, 'name', 'id');
 SELECT cims.audit_hide_column('customer'::regclass, 'name', :'shadow');
--- and goes once the column is not recorded
+-- twice, so that the shadow is left out as well
+SELECT cims.audit_hide_column('customer'::regclass, 'name', :'shadow');
+RESET ROLE;
+SELECT omit FROM cims.audited_table WHERE relation = 'customer'::regclass;
+SET ROLE watch_owner;
+-- and goes once the column is not recorded, and has another name
+ALTER TABLE customer RENAME name TO title;
 DROP TRIGGER :"keeper" ON customer;
 DELETE FROM cims.maintenance_job;
 RESET ROLE;
 SELECT finding, object, detail, remedy FROM cims.audit_watch() ORDER BY 1, 2;
-SELECT cims.cancel_protect_online('public.customer', 'name');
+SELECT cims.cancel_protect_online('public.customer', 'title');
 SELECT omit FROM cims.audited_table WHERE relation = 'customer'::regclass;
+ALTER TABLE customer RENAME title TO name;
+ALTER TABLE customer DROP COLUMN :"shadow";
 ALTER TABLE customer OWNER TO CURRENT_USER;
 DROP ROLE watch_owner;
 SELECT * FROM watch();
