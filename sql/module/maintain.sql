@@ -64,7 +64,12 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
 AS $$
 DECLARE
 	page_size bigint := current_setting('block_size')::bigint;
+	filenode oid := pg_relation_filenode(job.part);
 BEGIN
+	-- VACUUM FULL and CLUSTER move rows, also to before the position
+	IF filenode <> (job.options->>'filenode')::oid THEN
+		next := '(0,1)';
+	END IF;
 	job.rows_done := job.rows_done + changed;
 	job.rows_skipped := job.rows_skipped + skipped;
 	job.rows_unreadable := job.rows_unreadable + unreadable;
@@ -76,9 +81,10 @@ BEGIN
 	IF next IS NULL THEN
 		SELECT min(p) INTO job.part FROM cims.table_parts(job.relation) p WHERE p > job.part;
 	END IF;
+	job.options := job.options || jsonb_build_object('filenode', pg_relation_filenode(job.part));
 	UPDATE cims.maintenance_job j SET phase = job.phase, part = job.part, position = job.position, rows_done = job.rows_done,
 		rows_skipped = job.rows_skipped, rows_unreadable = job.rows_unreadable, pages_done = job.pages_done,
-		pages_total = job.pages_total, retry_since = job.retry_since, updated = job.updated
+		pages_total = job.pages_total, retry_since = job.retry_since, updated = job.updated, options = job.options
 	WHERE (j.relation, j.column_name, j.work) = (job.relation, job.column_name, job.work);
 	RETURN job;
 END
@@ -90,7 +96,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
 AS $$
 BEGIN
 	UPDATE cims.maintenance_job j SET part = (SELECT min(p) FROM cims.table_parts(job.relation) p), position = '(0,1)',
-		rows_skipped = 0, rows_unreadable = 0, updated = clock_timestamp(),
+		options = j.options - 'filenode', rows_skipped = 0, rows_unreadable = 0, updated = clock_timestamp(),
 		retry_since = CASE WHEN NOT first_pass THEN coalesce(job.retry_since, clock_timestamp()) END
 	WHERE (j.relation, j.column_name, j.work) = (job.relation, job.column_name, job.work);
 END

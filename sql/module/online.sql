@@ -11,119 +11,12 @@
  *	wait		for indexes that the caller builds with CONCURRENTLY
  *	swap		drops the plain column and gives its name to the shadow
  *
- * Locks: prepare and swap take ACCESS EXCLUSIVE for an instant, and give up
- * and try again where they would wait; index takes SHARE for one scan of the
- * table per index (writers wait); fill takes row locks that it never waits for.
+ * Locks: prepare and swap take ACCESS EXCLUSIVE for an instant; index takes
+ * SHARE for one scan of the table per index (writers wait), or ACCESS EXCLUSIVE
+ * where a deferrable constraint goes with it.  All of them give up and try
+ * again where they would wait for long.  fill takes row locks that it never
+ * waits for.
  */
-CREATE FUNCTION cims.shadow_name(col name) RETURNS name
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT (left(col, 40) || '_cims_shadow')::name $$;
-COMMENT ON FUNCTION cims.shadow_name(name) IS 'the name of the shadow of a column while cims.protect_online works';
-
--- BEFORE triggers fire in the order of their names; this one comes last
-CREATE FUNCTION cims.shadow_trigger(col name) RETURNS name
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT ('~cims_shadow_' || left(col, 40))::name $$;
-COMMENT ON FUNCTION cims.shadow_trigger(name) IS 'the name of the trigger and the check constraint of a shadow';
-
-CREATE FUNCTION cims.fill_shadow(relation regclass, first tid, batch_size int, source name, target name, expression text,
-	OUT next tid, OUT changed bigint, OUT skipped bigint, OUT unreadable bigint)
-AS 'MODULE_PATHNAME', 'cims_fill_shadow' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION cims.fill_shadow(regclass, tid, int, name, name, text) IS
-	'fills the shadow column of a batch of rows of one''s own table; part of cims.protect_online';
-
-CREATE FUNCTION cims.keep_shadow() RETURNS trigger
-AS 'MODULE_PATHNAME', 'cims_keep_shadow' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION cims.keep_shadow() IS 'trigger that keeps a shadow column in step; part of cims.protect_online';
-
-CREATE FUNCTION cims.source_expression(source text, col name, cipher text, iv name, target regtype) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	pgcrypto text := (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-		WHERE e.extname = 'pgcrypto');
-	secret text := 'pg_catalog.current_setting(''cims_migration.passphrase'')';
-	opened text;
-BEGIN
-	IF source = 'plain' THEN
-		RETURN NULL;
-	ELSIF source NOT IN ('pgp_sym_decrypt', 'decrypt', 'decrypt_iv') THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('unknown source "%s"', source),
-			HINT = 'Sources are plain, pgp_sym_decrypt, decrypt and decrypt_iv.';
-	ELSIF pgcrypto IS NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'undefined_function', MESSAGE = format('source "%s" needs the extension pgcrypto', source);
-	ELSIF coalesce(current_setting('cims_migration.passphrase', true), '') = '' THEN
-		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'cims_migration.passphrase is not set',
-			HINT = 'Set it in this session with a bind parameter: SELECT set_config(''cims_migration.passphrase'', $1, false).';
-	ELSIF (source = 'decrypt_iv') <> (iv IS NOT NULL) THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'source_iv names the column of initialization vectors for source "decrypt_iv", and only for it';
-	END IF;
-	IF source = 'pgp_sym_decrypt' THEN
-		RETURN format('%s.pgp_sym_decrypt%s(%I, %s)', pgcrypto,
-			CASE WHEN target = 'cims.enc_bytea'::regtype THEN '_bytea' ELSE '' END, col, secret);
-	END IF;
-	opened := format('%s.%s(%I, %s::pg_catalog.bytea, %s%L)', pgcrypto, source, col, secret,
-		CASE WHEN iv IS NULL THEN '' ELSE quote_ident(iv) || ', ' END, cipher);
-	RETURN CASE WHEN target = 'cims.enc_bytea'::regtype THEN opened
-		ELSE format('pg_catalog.convert_from(%s, ''UTF8'')', opened) END;
-END
-$$;
-COMMENT ON FUNCTION cims.source_expression(text, name, text, name, regtype) IS
-	'the expression that opens a column encrypted with pgcrypto, with the key from a setting; NULL for plaintext';
-
-CREATE FUNCTION cims.copy_name(index_id oid) RETURNS name
-LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('%s_cims_%s', left(relname, 40), oid)::name FROM pg_class WHERE oid = index_id $$;
-COMMENT ON FUNCTION cims.copy_name(oid) IS 'the name of an index''s copy over the shadow';
-
-CREATE FUNCTION cims.copy_command(index_id oid, col name, shadow name, treatment text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT CASE WHEN treatment <> 'keep' THEN
-			cims.index_command(index_id, shadow, cims.copy_name(index_id), CASE treatment WHEN 'pattern' THEN 'ngram' ELSE 'plain' END)
-		ELSE format('CREATE %sINDEX %I ON %s USING %I (%s)%s%s%s%s%s',
-			CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END, cims.copy_name(index_id), cims.relation_name(x.indrelid), a.amname,
-			(SELECT string_agg(
-				CASE WHEN x.indkey[k] = c.attnum THEN quote_ident(shadow)
-					ELSE format(CASE x.indkey[k] WHEN 0 THEN '(%s)' ELSE '%s' END, pg_get_indexdef(index_id, k + 1, true))
-						|| CASE WHEN o.opcdefault THEN '' ELSE format(' %I.%I', n.nspname, o.opcname) END END
-				|| CASE WHEN a.amname <> 'btree' THEN ''
-					WHEN x.indoption[k] = 1 THEN ' DESC NULLS LAST' WHEN x.indoption[k] = 2 THEN ' NULLS FIRST'
-					WHEN x.indoption[k] = 3 THEN ' DESC' ELSE '' END, ', ' ORDER BY k)
-				FROM generate_series(0, x.indnkeyatts - 1) k
-				JOIN pg_opclass o ON o.oid = x.indclass[k] JOIN pg_namespace n ON n.oid = o.opcnamespace),
-			(SELECT format(' INCLUDE (%s)', string_agg(CASE WHEN x.indkey[k] = c.attnum THEN quote_ident(shadow)
-				ELSE pg_get_indexdef(index_id, k + 1, true) END, ', ' ORDER BY k))
-				FROM generate_series(x.indnkeyatts, x.indnatts - 1) k HAVING count(*) > 0),
-			CASE WHEN x.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' ELSE '' END,
-			' WITH (' || array_to_string(i.reloptions, ', ') || ')',
-			(SELECT format(' TABLESPACE %I', t.spcname) FROM pg_tablespace t WHERE t.oid = i.reltablespace),
-			' WHERE ' || CASE WHEN x.indpred::text ~ format(':varattno %s ', c.attnum)
-				THEN replace(pg_get_expr(x.indpred, x.indrelid), quote_ident(col) || ' IS ', quote_ident(shadow) || ' IS ')
-				ELSE pg_get_expr(x.indpred, x.indrelid) END)
-		END
-	FROM pg_index x
-	JOIN pg_class i ON i.oid = x.indexrelid
-	JOIN pg_am a ON a.oid = i.relam
-	JOIN pg_attribute c ON c.attrelid = x.indrelid AND c.attname = col
-	WHERE x.indexrelid = index_id
-$$;
-COMMENT ON FUNCTION cims.copy_command(oid, name, name, text) IS 'the command that builds an index''s copy over the shadow';
-
-CREATE FUNCTION cims.column_indexes(tbl oid, col name) RETURNS TABLE (index_id oid, treatment text, copy oid)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT x.indexrelid, cims.index_treatment(x.indexrelid, a.attnum),
-		(SELECT c.oid FROM pg_class c JOIN pg_index v ON v.indexrelid = c.oid
-			WHERE c.relnamespace = i.relnamespace AND c.relname = cims.copy_name(i.oid) AND v.indisvalid)
-	FROM pg_attribute a
-	JOIN pg_index x ON x.indrelid = a.attrelid AND a.attnum = ANY (x.indkey)
-	JOIN pg_class i ON i.oid = x.indexrelid AND NOT i.relispartition
-	WHERE a.attrelid = tbl AND a.attname = col ORDER BY x.indexrelid
-$$;
-COMMENT ON FUNCTION cims.column_indexes(oid, name) IS 'the indexes over a column, with their valid copies over its shadow';
-
 CREATE FUNCTION cims.online_obstacles(changes cims.column_change[], class cims.data_class, options jsonb) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -136,6 +29,9 @@ AS $$
 			k.conname, cims.relation_name(k.conrelid))
 		FROM unnest(changes) c JOIN pg_class t ON t.oid = c.relation AND t.relkind = 'p'
 		JOIN pg_constraint k ON k.conrelid = t.oid AND k.contype IN ('p', 'u') AND c.attnum = ANY (k.conkey)
+		UNION ALL
+		SELECT format('constraint "%s" of table %s: a deferrable primary key cannot move to another index', k.conname, cims.relation_name(k.conrelid))
+		FROM unnest(changes) c JOIN pg_constraint k ON k.conrelid = c.relation AND k.contype = 'p' AND k.condeferrable AND c.attnum = ANY (k.conkey)
 		UNION ALL
 		SELECT format('trigger "%s" of table %s: its name would let it fire after the trigger "%s"; rename it',
 			g.tgname, cims.relation_name(g.tgrelid), cims.shadow_trigger(c.name))
@@ -201,8 +97,12 @@ BEGIN
 	IF asked->>'source' = 'plain' THEN
 		PERFORM cims.adopt_limits(changes, target);
 	END IF;
-	INSERT INTO cims.maintenance_job (relation, column_name, work, phase, options)
-	VALUES (tbl, col, 'protect_online', 'prepare', asked);
+	BEGIN
+		INSERT INTO cims.maintenance_job (relation, column_name, work, phase, options)
+		VALUES (tbl, col, 'protect_online', 'prepare', asked);
+	EXCEPTION WHEN unique_violation THEN
+		RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = format('another session is at work on table "%s"', tbl);
+	END;
 END
 $$;
 COMMENT ON FUNCTION cims.begin_online(regclass, name, int, jsonb) IS 'begins cims.protect_online, or lets it go on';
@@ -217,77 +117,92 @@ END
 $$;
 COMMENT ON FUNCTION cims.enter_phase(cims.maintenance_job, text) IS 'lets a job go on to a phase';
 
--- false where the lock was not to be had at once; raises once patience is over
-CREATE FUNCTION cims.lock_for_job(job cims.maintenance_job, patience interval) RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
-AS $$
-BEGIN
-	BEGIN
-		-- longer than deadlock_timeout, after which autovacuum gives way
-		PERFORM set_config('lock_timeout', '2s', true);
-		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', cims.relation_name(job.relation));
-		RETURN true;
-	EXCEPTION WHEN lock_not_available THEN
-		NULL;
-	END;
-	IF clock_timestamp() > job.retry_since + patience THEN
-		RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
-			MESSAGE = format('could not lock table "%s" for phase "%s"', job.relation::regclass, job.phase),
-			HINT = 'Other transactions held it all the time. Call cims.protect_online again to go on.';
-	END IF;
-	UPDATE cims.maintenance_job j SET retry_since = coalesce(j.retry_since, clock_timestamp()), updated = clock_timestamp()
-	WHERE (j.relation, j.column_name, j.work) = (job.relation, job.column_name, job.work);
-	RETURN false;
-END
-$$;
-COMMENT ON FUNCTION cims.lock_for_job(cims.maintenance_job, interval) IS 'takes a lock for an instant without letting others queue behind it for long';
-
-CREATE FUNCTION cims.online_prepare(job cims.maintenance_job) RETURNS void
+CREATE FUNCTION cims.lock_for_job(job cims.maintenance_job, mode text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	tbl text := cims.relation_name(job.relation);
-	col name := job.column_name;
-	changes cims.column_change[] := cims.online_changes(job.relation, col, job.options);
-	shadow name := cims.shadow_name(col);
-	is_plain boolean := job.options->>'source' = 'plain';
 BEGIN
-	PERFORM cims.refuse('protect', job.relation, col,
-		cims.online_obstacles(changes, cims.find_class(job.options->>'class'), job.options));
-	EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', tbl, shadow,
-		(SELECT new_type FROM unnest(changes) WHERE relation = job.relation AND name = col));
-	EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION cims.keep_shadow(%L, %L%s)',
-		cims.shadow_trigger(col), tbl, col, shadow, CASE WHEN is_plain THEN '' ELSE ', ''empty''' END);
-	EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', tbl, cims.shadow_trigger(col));
-	PERFORM cims.audit_hide_column(job.relation, col, shadow);
-	IF is_plain THEN
-		-- proves at the end that no row was missed, and saves the scan of SET NOT NULL
-		EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%s) NOT VALID', tbl, cims.shadow_trigger(col),
-			CASE WHEN (SELECT attnotnull FROM pg_attribute WHERE attrelid = job.relation AND attname = col)
-				THEN format('%I IS NOT NULL', shadow) ELSE format('(%I IS NULL) = (%I IS NULL)', col, shadow) END);
+	EXECUTE format('LOCK TABLE %s IN %s MODE', tbl, mode);
+	-- the name may have gone to another table until the lock was there
+	IF cims.relation_name(job.relation) IS DISTINCT FROM tbl OR to_regclass(tbl) IS DISTINCT FROM job.relation::regclass THEN
+		RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = format('table %s was renamed', tbl);
 	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.lock_for_job(cims.maintenance_job, text) IS 'locks the table of a job';
+
+CREATE FUNCTION cims.wait_for_lock(job cims.maintenance_job, patience interval, why text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
+AS $$
+BEGIN
+	IF clock_timestamp() > job.retry_since + patience THEN
+		RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+			MESSAGE = format('could not get the locks on table "%s" for phase "%s"', job.relation::regclass, job.phase),
+			DETAIL = format('The last attempt ended with: %s.', why),
+			HINT = 'Other transactions held them all the time. Call cims.protect_online again to go on.';
+	END IF;
+	UPDATE cims.maintenance_job j SET retry_since = coalesce(j.retry_since, clock_timestamp()), updated = clock_timestamp()
+	WHERE (j.relation, j.column_name, j.work) = (job.relation, job.column_name, job.work);
+END
+$$;
+COMMENT ON FUNCTION cims.wait_for_lock(cims.maintenance_job, interval, text) IS 'notes that a job waits for a lock; raises once patience is over';
+
+CREATE FUNCTION cims.online_prepare(job cims.maintenance_job) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
+AS $$
+DECLARE
+	changes cims.column_change[];
+BEGIN
+	PERFORM cims.lock_for_job(job, 'ACCESS EXCLUSIVE');
+	changes := cims.online_changes(job.relation, job.column_name, job.options);
+	PERFORM cims.refuse('protect', job.relation, job.column_name,
+		cims.online_obstacles(changes, cims.find_class(job.options->>'class'), job.options));
+	PERFORM cims.make_shadow(job.relation, job.column_name,
+		(SELECT new_type FROM unnest(changes) WHERE relation = job.relation AND name = job.column_name), job.options->>'source');
+	PERFORM cims.audit_hide_column(job.relation, job.column_name, cims.shadow_name(job.column_name));
+	PERFORM cims.copy_checks(job.relation, job.column_name) WHERE job.options->>'source' = 'plain';
+	UPDATE cims.maintenance_job j SET options = j.options || jsonb_build_object('state', cims.shadow_state(job.relation, job.column_name))
+	WHERE (j.relation, j.column_name, j.work) = (job.relation, job.column_name, job.work);
+	PERFORM cims.enter_phase(job, 'index'), cims.begin_pass(job, true);
 END
 $$;
 COMMENT ON FUNCTION cims.online_prepare(cims.maintenance_job) IS 'phase prepare of cims.protect_online';
 
-CREATE FUNCTION cims.missing_indexes(job cims.maintenance_job) RETURNS SETOF text
+CREATE FUNCTION cims.missing_indexes(job cims.maintenance_job) RETURNS TABLE (drop_command text, command text, constraint_command text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT cims.copy_command(i.index_id, job.column_name, cims.shadow_name(job.column_name), i.treatment)
-	FROM cims.column_indexes(job.relation, job.column_name) i WHERE i.copy IS NULL
+	-- CREATE INDEX CONCURRENTLY leaves an invalid index where it fails
+	SELECT (SELECT 'DROP INDEX ' || cims.relation_name(v.indexrelid) FROM pg_index v JOIN pg_class d ON d.oid = v.indexrelid
+			WHERE v.indrelid = i.relation AND d.relname = n.name),
+		cims.copy_command(i.index_id, job.column_name, i.treatment),
+		(SELECT cims.shadow_constraint_command(k.oid, n.name, n.name) FROM pg_constraint k WHERE k.oid = i.constraint_id AND k.condeferrable)
+	FROM cims.column_indexes(job.relation, job.column_name) i
+	JOIN pg_class c ON c.oid = i.index_id CROSS JOIN LATERAL cims.copy_name(c.relname, c.oid) n (name)
+	WHERE i.copy IS NULL ORDER BY i.index_id
 $$;
-COMMENT ON FUNCTION cims.missing_indexes(cims.maintenance_job) IS 'the commands for indexes that the shadow does not have yet';
+COMMENT ON FUNCTION cims.missing_indexes(cims.maintenance_job) IS
+	'the commands for indexes that the shadow does not have yet, and for constraints that come with them at once';
 
 CREATE FUNCTION cims.online_index(job cims.maintenance_job) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	command text := (SELECT c FROM cims.missing_indexes(job) c LIMIT 1);
+	missing record;
 BEGIN
-	IF command IS NULL THEN
+	SELECT * INTO missing FROM cims.missing_indexes(job) LIMIT 1;
+	IF missing.command IS NULL THEN
 		RETURN false;
 	END IF;
-	EXECUTE command;
+	PERFORM cims.lock_for_job(job, CASE WHEN missing.constraint_command IS NULL THEN 'SHARE' ELSE 'ACCESS EXCLUSIVE' END);
+	PERFORM cims.require_shadow(job);
+	IF missing.drop_command IS NOT NULL THEN
+		EXECUTE missing.drop_command;
+	END IF;
+	EXECUTE missing.command;
+	IF missing.constraint_command IS NOT NULL THEN
+		EXECUTE missing.constraint_command;
+	END IF;
 	RETURN true;
 END
 $$;
@@ -301,6 +216,7 @@ DECLARE
 	batch record;
 	o jsonb := job.options;
 BEGIN
+	PERFORM cims.require_shadow(job);
 	SELECT b.* INTO batch FROM cims.fill_shadow(job.part, job.position, batch_size, job.column_name, cims.shadow_name(job.column_name),
 		cims.source_expression(o->>'source', job.column_name, o->>'cipher', o->>'iv', (o->>'target')::regtype)) b;
 	job := cims.advance_job(job, batch.next, batch.changed, batch.skipped, batch.unreadable);
@@ -362,8 +278,10 @@ AS $$
 		|| ARRAY(SELECT format('ALTER TABLE ONLY %s ALTER COLUMN %I SET (%s)', t.name, a.attname, o)
 			FROM unnest(a.attoptions) o WHERE o LIKE 'n\_distinct%')
 		|| ARRAY(
-			SELECT u FROM pg_statistic_ext s CROSS JOIN LATERAL unnest(ARRAY[pg_get_statisticsobjdef(s.oid)]
-				|| cims.comment_commands('pg_statistic_ext', s.oid, format('STATISTICS %I.%I', s.stxnamespace::regnamespace, s.stxname))) WITH ORDINALITY x (u, n)
+			SELECT u FROM (SELECT *, format('%I.%I', stxnamespace::regnamespace, stxname) AS name FROM pg_statistic_ext) s CROSS JOIN LATERAL unnest(ARRAY[pg_get_statisticsobjdef(s.oid)]
+				|| CASE WHEN s.stxstattarget >= 0 THEN ARRAY[format('ALTER STATISTICS %s SET STATISTICS %s', s.name, s.stxstattarget)] ELSE '{}' END
+				|| CASE WHEN s.stxowner <> current_user::regrole THEN ARRAY[format('ALTER STATISTICS %s OWNER TO %I', s.name, pg_get_userbyid(s.stxowner))] ELSE '{}' END
+				|| cims.comment_commands('pg_statistic_ext', s.oid, 'STATISTICS ' || s.name)) WITH ORDINALITY x (u, n)
 			WHERE s.stxrelid = a.attrelid AND a.attnum = ANY (s.stxkeys) ORDER BY s.oid, n)
 	FROM pg_attribute a
 	JOIN pg_class c ON c.oid = a.attrelid
@@ -379,18 +297,21 @@ AS $$
 	FROM cims.column_indexes(tbl, col) i
 	JOIN pg_index x ON x.indexrelid = i.index_id
 	JOIN pg_class r ON r.oid = i.index_id AND i.copy IS NOT NULL
-	CROSS JOIN LATERAL (SELECT cims.relation_name(tbl), cims.relation_name(i.index_id)) s (table_name, index_name)
-	LEFT JOIN pg_constraint k ON k.conindid = i.index_id AND k.conrelid = tbl AND k.contype IN ('p', 'u')
+	CROSS JOIN LATERAL (SELECT cims.relation_name(x.indrelid), cims.relation_name(i.index_id)) s (table_name, index_name)
+	LEFT JOIN pg_constraint k ON k.oid = i.constraint_id
 	CROSS JOIN LATERAL unnest(
 		ARRAY(
 			SELECT format('ALTER INDEX %s RENAME TO %I', cims.relation_name(c.oid), o.relname)
 			FROM pg_partition_tree(i.copy) n JOIN pg_class c ON c.oid = n.relid JOIN pg_index cx ON cx.indexrelid = c.oid
 			JOIN pg_partition_tree(i.index_id) t ON true JOIN pg_class o ON o.oid = t.relid
 			JOIN pg_index ox ON ox.indexrelid = o.oid AND ox.indrelid = cx.indrelid)
+		-- a constraint that the copy has already takes the name along with it
 		|| CASE WHEN r.relkind = 'i' THEN ARRAY[format('ALTER INDEX %s RENAME TO %I', cims.relation_name(i.copy), r.relname)] ELSE '{}' END
-		|| CASE WHEN k.oid IS NOT NULL THEN ARRAY[format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s', s.table_name, k.conname,
-				CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, r.relname,
-				CASE WHEN k.condeferred THEN ' DEFERRABLE INITIALLY DEFERRED' WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END)] ELSE '{}' END
+		|| CASE WHEN k.oid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_constraint o WHERE o.conindid = i.copy AND o.contype IN ('p', 'u'))
+			THEN ARRAY[cims.shadow_constraint_command(k.oid, k.conname, r.relname)] ELSE '{}' END
+		|| ARRAY(
+			SELECT format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', s.index_name, a.attnum, a.attstattarget)
+			FROM pg_attribute a WHERE a.attrelid = i.index_id AND a.attstattarget >= 0)
 		|| cims.comment_commands('pg_class', i.index_id, 'INDEX ' || s.index_name)
 		|| cims.comment_commands('pg_constraint', k.oid, 'CONSTRAINT ' || quote_ident(k.conname) || ' ON ' || s.table_name)
 		|| CASE WHEN x.indisreplident THEN ARRAY[format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', s.table_name, r.relname)] ELSE '{}' END
@@ -399,6 +320,19 @@ AS $$
 $$;
 COMMENT ON FUNCTION cims.index_handover(oid, name) IS 'the commands that give the names and roles of a column''s indexes to their copies';
 
+CREATE FUNCTION cims.check_handover(tbl oid, col name) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(array_agg(u ORDER BY k.check_id, n), '{}')
+	FROM cims.column_checks(tbl, col) k
+	JOIN pg_constraint o ON o.oid = k.check_id
+	CROSS JOIN LATERAL (SELECT cims.relation_name(k.relation)) r (name)
+	CROSS JOIN LATERAL unnest(
+		ARRAY[format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', r.name, k.copy_name, o.conname)]
+		|| cims.comment_commands('pg_constraint', k.check_id, format('CONSTRAINT %I ON %s', o.conname, r.name))) WITH ORDINALITY c (u, n)
+$$;
+COMMENT ON FUNCTION cims.check_handover(oid, name) IS 'the commands that give the names of a column''s check constraints to their copies';
+
 CREATE FUNCTION cims.online_swap(job cims.maintenance_job) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -406,6 +340,7 @@ DECLARE
 	tbl text := cims.relation_name(job.relation);
 	col name := job.column_name;
 	shadow name := cims.shadow_name(col);
+	shadow_attnum int2 := cims.find_column(job.relation, shadow);
 	changes cims.column_change[] := cims.online_changes(job.relation, col, job.options);
 	change cims.column_change;
 	steps cims.restore_step[];
@@ -417,19 +352,23 @@ BEGIN
 	IF job.options->>'source' = 'plain' THEN
 		PERFORM cims.note_statistics_residue(changes);
 	END IF;
+	-- constraints that came meanwhile, and those of a source that is filled only now
+	PERFORM cims.copy_checks(job.relation, col), cims.validate_checks(job.relation, col);
 	FOREACH change IN ARRAY changes LOOP
 		commands := commands || cims.column_commands(change);
 	END LOOP;
-	commands := commands || cims.index_handover(job.relation, col);
+	commands := commands || cims.index_handover(job.relation, col) || cims.check_handover(job.relation, col);
 	steps := ARRAY(SELECT s FROM (SELECT * FROM cims.dependent_steps(changes) UNION ALL SELECT * FROM cims.default_steps(changes)) s);
 	PERFORM cims.take_down(steps);
-	IF (SELECT attnotnull FROM pg_attribute WHERE attrelid = job.relation AND attname = col) THEN
-		EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', tbl, shadow);
-	END IF;
-	EXECUTE format('DROP TRIGGER %I ON %s', cims.shadow_trigger(col), tbl);
-	IF job.options->>'source' = 'plain' THEN
-		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', tbl, cims.shadow_trigger(col));
-	END IF;
+	-- a child may take no NULL where its parent does; the parent comes first, as then there is nothing left to do for most
+	FOR command IN
+		SELECT format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', cims.relation_name(c.relation), shadow)
+		FROM unnest(changes) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum AND a.attnotnull
+		ORDER BY NOT c.root, c.relation
+	LOOP
+		EXECUTE command;
+	END LOOP;
+	PERFORM cims.drop_keeper(job.relation, col);
 	PERFORM cims.move_governed(job.relation, col, shadow);
 	EXECUTE format('ALTER TABLE %s DROP COLUMN %I', tbl, col);
 	EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', tbl, shadow, col);
@@ -437,6 +376,9 @@ BEGIN
 		EXECUTE command;
 	END LOOP;
 	PERFORM cims.put_back(steps);
+	IF cims.find_column(job.relation, col) <> shadow_attnum THEN
+		RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = format('table %s was renamed', tbl);
+	END IF;
 	PERFORM cims.note_residue(p, job.relation, col, 'rows from before protection stay in its pages')
 	FROM cims.table_parts(job.relation) p WHERE job.options->>'source' = 'plain';
 	PERFORM cims.note_audit_residue(job.relation, col) WHERE job.options->>'source' = 'plain';
@@ -457,7 +399,10 @@ COMMENT ON FUNCTION cims.online_end(cims.maintenance_job) IS 'ends cims.protect_
 CREATE FUNCTION cims.concurrent_indexes(job cims.maintenance_job) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT ARRAY(SELECT regexp_replace(c, '^CREATE (UNIQUE )?INDEX', 'CREATE \1INDEX CONCURRENTLY') FROM cims.missing_indexes(job) c)
+	SELECT ARRAY(
+		SELECT regexp_replace(c, '^(DROP|CREATE|CREATE UNIQUE) INDEX', '\1 INDEX CONCURRENTLY')
+		FROM cims.missing_indexes(job) m CROSS JOIN unnest(ARRAY[m.drop_command, m.command]) WITH ORDINALITY u (c, n)
+		WHERE c IS NOT NULL ORDER BY m.command, n)
 $$;
 COMMENT ON FUNCTION cims.concurrent_indexes(cims.maintenance_job) IS 'the commands that build the missing indexes without a lock';
 
@@ -476,49 +421,97 @@ END
 $$;
 COMMENT ON FUNCTION cims.online_wait(cims.maintenance_job) IS 'phase wait of cims.protect_online: true where the caller has indexes to build';
 
+-- false where a row was missed and is looked for in another pass
+CREATE FUNCTION cims.online_validate(job cims.maintenance_job) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
+AS $$
+BEGIN
+	PERFORM cims.lock_for_job(job, 'SHARE UPDATE EXCLUSIVE');
+	PERFORM cims.require_shadow(job);
+	EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', cims.relation_name(job.relation), cims.shadow_trigger(job.column_name));
+	PERFORM cims.validate_checks(job.relation, job.column_name);
+	RETURN true;
+EXCEPTION WHEN check_violation THEN
+	-- as when the pass was overtaken by what moves rows; not for ever
+	IF (job.options->>'missed_at')::bigint IS NOT DISTINCT FROM job.rows_done THEN
+		RAISE EXCEPTION USING ERRCODE = 'check_violation',
+			MESSAGE = format('column "%s" and its shadow differ in rows of table "%s"', job.column_name, job.relation::regclass),
+			DETAIL = format('%s%s.', upper(left(SQLERRM, 1)), substr(SQLERRM, 2)),
+			HINT = 'Nothing is lost. Give up with cims.cancel_protect_online, and begin again.';
+	END IF;
+	UPDATE cims.maintenance_job j SET options = j.options || jsonb_build_object('missed_at', job.rows_done)
+	WHERE (j.relation, j.column_name, j.work) = (job.relation, job.column_name, job.work);
+	PERFORM cims.begin_pass(job, true), cims.enter_phase(job, 'fill');
+	RETURN false;
+END
+$$;
+COMMENT ON FUNCTION cims.online_validate(cims.maintenance_job) IS 'phase validate of cims.protect_online';
+
+-- false where there is nothing to do until the caller has built indexes
+CREATE FUNCTION cims.online_locked_step(job cims.maintenance_job) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	build boolean := (job.options->>'build_indexes')::boolean;
+BEGIN
+	CASE job.phase
+	WHEN 'prepare' THEN
+		PERFORM cims.online_prepare(job);
+	WHEN 'index' THEN
+		IF NOT (build AND cims.online_index(job)) THEN
+			PERFORM cims.enter_phase(job, 'fill');
+		END IF;
+	WHEN 'validate' THEN
+		IF cims.online_validate(job) THEN
+			PERFORM cims.enter_phase(job, 'wait');
+		END IF;
+	WHEN 'wait' THEN
+		IF build AND cims.online_index(job) THEN
+			RETURN true;
+		ELSIF cims.online_wait(job) THEN
+			RETURN false;
+		END IF;
+		PERFORM cims.enter_phase(job, 'swap');
+	WHEN 'swap' THEN
+		PERFORM cims.lock_for_job(job, 'ACCESS EXCLUSIVE');
+		PERFORM cims.require_shadow(job);
+		PERFORM cims.fill_rest(job) WHERE job.options->>'source' <> 'plain';
+		PERFORM cims.online_swap(job), cims.online_end(job);
+		RETURN false;
+	END CASE;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION cims.online_locked_step(cims.maintenance_job) IS 'a step of cims.protect_online that takes locks on the table';
+
 -- how long to wait before the next step, in seconds; NULL: there is none
 CREATE FUNCTION cims.online_step(tbl regclass, col name, batch_size int, patience interval) RETURNS float8
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	job cims.maintenance_job := cims.take_job(tbl, col, 'protect_online');
-	is_plain boolean := job.options->>'source' = 'plain';
-	build boolean := (job.options->>'build_indexes')::boolean;
+	job cims.maintenance_job;
 BEGIN
-	CASE job.phase
-	WHEN 'prepare', 'swap' THEN
-		IF NOT cims.lock_for_job(job, patience) THEN
-			RETURN 0.5;
-		ELSIF job.phase = 'prepare' THEN
-			PERFORM cims.online_prepare(job), cims.enter_phase(job, 'index'), cims.begin_pass(job, true);
-			RETURN 0;
-		END IF;
-		IF NOT is_plain THEN
-			PERFORM cims.fill_rest(job);
-		END IF;
-		PERFORM cims.online_swap(job);
-		PERFORM cims.online_end(job);
-		RETURN NULL;
-	WHEN 'index' THEN
-		IF NOT (build AND cims.online_index(job)) THEN
-			PERFORM cims.enter_phase(job, 'fill');
-		END IF;
-	WHEN 'fill' THEN
+	PERFORM cims.require_owner(tbl);
+	job := cims.take_job(tbl, col, 'protect_online');
+	IF job.relation IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('nothing is under way on column "%s" of table "%s"', col, tbl),
+			HINT = 'It was given up meanwhile, or another session has brought it to its end.';
+	END IF;
+	IF job.phase = 'fill' THEN
 		IF NOT cims.online_fill(job, batch_size, patience) THEN
-			PERFORM cims.enter_phase(job, CASE WHEN is_plain THEN 'validate' ELSE 'wait' END);
+			PERFORM cims.enter_phase(job, CASE job.options->>'source' WHEN 'plain' THEN 'validate' ELSE 'wait' END);
 		END IF;
-	WHEN 'validate' THEN
-		EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', cims.relation_name(tbl), cims.shadow_trigger(col));
-		PERFORM cims.enter_phase(job, 'wait');
-	WHEN 'wait' THEN
-		IF build AND cims.online_index(job) THEN
-			RETURN 0;
-		ELSIF cims.online_wait(job) THEN
-			RETURN NULL;
-		END IF;
-		PERFORM cims.enter_phase(job, 'swap');
-	END CASE;
-	RETURN 0;
+		RETURN 0;
+	END IF;
+	BEGIN
+		-- longer than deadlock_timeout, after which autovacuum gives way
+		PERFORM set_config('lock_timeout', '2s', true);
+		RETURN CASE WHEN cims.online_locked_step(job) THEN 0 END;
+	EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+		PERFORM cims.wait_for_lock(job, patience, SQLERRM);
+	END;
+	RETURN 0.5;
 END
 $$;
 COMMENT ON FUNCTION cims.online_step(regclass, name, int, interval) IS 'one transaction of cims.protect_online';
@@ -557,8 +550,7 @@ BEGIN
 			MESSAGE = format('there is nothing to cancel for column "%s" of table "%s"', col, tbl),
 			HINT = 'The view cims.protect_progress shows what cims.protect_online has begun.';
 	END IF;
-	EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', cims.shadow_trigger(col), cims.relation_name(tbl));
-	EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', cims.relation_name(tbl), cims.shadow_trigger(col));
+	PERFORM cims.drop_keeper(tbl, col);
 	EXECUTE format('ALTER TABLE %s DROP COLUMN IF EXISTS %I', cims.relation_name(tbl), cims.shadow_name(col));
 	PERFORM cims.audit_show_column(tbl, col);
 	DELETE FROM cims.maintenance_job j WHERE (j.relation, j.column_name, j.work) = (tbl, col, 'protect_online');

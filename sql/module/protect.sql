@@ -190,6 +190,20 @@ AS $$
 	FROM unnest(changes) c JOIN pg_inherits i ON i.inhrelid = c.relation
 	JOIN pg_attribute p ON p.attrelid = i.inhparent AND p.attname = c.name
 	WHERE NOT EXISTS (SELECT FROM unnest(changes) o WHERE o.relation = i.inhparent AND o.attnum = p.attnum)
+	UNION ALL
+	-- nor does it change one that comes from two
+	SELECT format('column "%s" of table %s: it is inherited from %s', c.name, cims.relation_name(c.relation), r.names)
+	FROM unnest(changes) c
+	CROSS JOIN LATERAL (
+		WITH RECURSIVE up (relation) AS (
+			SELECT c.relation
+			UNION
+			SELECT i.inhparent FROM up u JOIN pg_inherits i ON i.inhrelid = u.relation
+			JOIN pg_attribute p ON p.attrelid = i.inhparent AND p.attname = c.name
+		)
+		SELECT string_agg(cims.relation_name(u.relation), ' and ' ORDER BY u.relation), count(*) FROM up u
+		WHERE EXISTS (SELECT FROM unnest(changes) o WHERE o.relation = u.relation AND o.name = c.name AND o.root)) r (names, number)
+	WHERE r.number > 1
 	ORDER BY 1
 $$;
 COMMENT ON FUNCTION cims.column_obstacles(cims.column_change[]) IS 'what about the columns themselves cannot change type';

@@ -398,13 +398,17 @@ COMMENT ON FUNCTION cims.foreign_key_steps(cims.column_change[]) IS 'the steps f
 CREATE FUNCTION cims.index_command(index_id oid, col name, index_name name, treatment text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('CREATE %sINDEX %I ON %s USING %s (%I%s)%s%s%s',
+	SELECT format('CREATE %sINDEX %I ON %s USING %s (%I%s%s)%s%s%s%s',
 		CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END, index_name, cims.relation_name(x.indrelid),
 		CASE treatment WHEN 'plain' THEN a.amname ELSE 'gin' END, col,
 		CASE treatment WHEN 'ngram' THEN ' cims.enc_text_ngram_ops'
 			WHEN 'trigram' THEN (SELECT format(' %I.gin_trgm_ops', n.nspname) FROM pg_extension e
 				JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm') ELSE '' END,
+		CASE WHEN treatment <> 'plain' OR a.amname <> 'btree' THEN ''
+			WHEN x.indoption[0] = 1 THEN ' DESC NULLS LAST' WHEN x.indoption[0] = 2 THEN ' NULLS FIRST'
+			WHEN x.indoption[0] = 3 THEN ' DESC' ELSE '' END,
 		CASE WHEN x.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' ELSE '' END,
+		CASE treatment WHEN 'plain' THEN ' WITH (' || array_to_string(i.reloptions, ', ') || ')' END,
 		(SELECT format(' TABLESPACE %I', t.spcname) FROM pg_tablespace t WHERE t.oid = i.reltablespace),
 		' WHERE ' || pg_get_expr(x.indpred, x.indrelid))
 	FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am a ON a.oid = i.relam
@@ -419,6 +423,8 @@ AS $$
 	SELECT 700, pg_describe_object('pg_class'::regclass, i.oid, 0), 'DROP INDEX ' || cims.relation_name(i.oid),
 		ARRAY[cims.index_command(i.oid, c.name, i.relname, CASE t.treatment WHEN 'pattern' THEN pattern ELSE 'plain' END)]
 			|| cims.comment_commands('pg_class', i.oid, 'INDEX ' || cims.relation_name(i.oid))
+			|| CASE WHEN x.indisreplident THEN ARRAY[format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', cims.relation_name(x.indrelid), i.relname)] ELSE '{}' END
+			|| CASE WHEN x.indisclustered AND t.treatment = 'plain' THEN ARRAY[format('ALTER TABLE %s CLUSTER ON %I', cims.relation_name(x.indrelid), i.relname)] ELSE '{}' END
 	FROM unnest(changes) c
 	JOIN pg_index x ON x.indrelid = c.relation
 	JOIN pg_class i ON i.oid = x.indexrelid AND NOT i.relispartition

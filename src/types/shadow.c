@@ -15,6 +15,7 @@
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -202,6 +203,34 @@ source_is_same(const Shadow *shadow, HeapTuple a, HeapTuple b)
 }
 
 /*
+ * Refuses a trigger that fires after the shadow's own, before the row is
+ * written: it could change either column, and nobody would notice.
+ */
+static void
+require_last(const TriggerData *data)
+{
+	const TriggerDesc *all = data->tg_relation->trigdesc;
+	int event = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? TRIGGER_TYPE_UPDATE : TRIGGER_TYPE_INSERT;
+	bool later = false;
+
+	/* the array is in the order of names, in which they fire */
+	for (int i = 0; all != NULL && i < all->numtriggers; i++)
+	{
+		const Trigger *trigger = &all->triggers[i];
+
+		if (later && trigger->tgenabled != TRIGGER_DISABLED &&
+			TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_BEFORE, event))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("trigger \"%s\" of table \"%s\" fires after the trigger \"%s\"", trigger->tgname,
+							RelationGetRelationName(data->tg_relation), data->tg_trigger->tgname),
+					 errdetail("While a column is being protected, nothing may change the row after its value was sealed."),
+					 errhint("Rename the trigger \"%s\", so that it fires before.", trigger->tgname)));
+		later = later || trigger->tgoid == data->tg_trigger->tgoid;
+	}
+}
+
+/*
  * Trigger function cims.keep_shadow(source, target [, 'empty']), before insert
  * or update of a row: seals what was written into the source, or with 'empty'
  * leaves the shadow empty for a batch to fill.
@@ -222,6 +251,7 @@ cims_keep_shadow(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("cims.keep_shadow must be a row trigger before insert or update, with the names of two columns")));
+	require_last(trigger);
 	shadow = make_shadow(trigger->tg_relation, trigger->tg_trigger->tgargs[0], trigger->tg_trigger->tgargs[1]);
 	desc = RelationGetDescr(shadow.relation);
 	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
