@@ -263,14 +263,14 @@ $$;
 COMMENT ON FUNCTION cims.audit_hide_column(oid, name, name) IS
 	'part of cims.protect_online: records the plain column no more, unless rows are told apart by it, as its encrypted shadow is recorded';
 
-CREATE FUNCTION cims.audit_show_column(relation oid, col name) RETURNS void
+CREATE FUNCTION cims.audit_show_column(relation oid, col name) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $$
 BEGIN
 	-- not while the work goes on
 	IF EXISTS (SELECT FROM pg_attribute a
 		WHERE a.attrelid = audit_show_column.relation AND a.attname = cims.shadow_name(col) AND NOT a.attisdropped) THEN
-		RETURN;
+		RETURN false;
 	END IF;
 	-- but for tables whose options leave the column out anyway
 	WITH shown AS (
@@ -279,10 +279,12 @@ BEGIN
 	IF FOUND THEN
 		PERFORM cims.record_baseline(t.relation) FROM cims.table_tree(audit_show_column.relation) t
 		WHERE t.kind = 'r' AND cims.audit_root(t.relation) IS NOT NULL;
+		RETURN true;
 	END IF;
+	RETURN false;
 END
 $$;
-COMMENT ON FUNCTION cims.audit_show_column(oid, name) IS 'part of cims.cancel_protect_online: records the plain column again';
+COMMENT ON FUNCTION cims.audit_show_column(oid, name) IS 'part of cims.cancel_protect_online: records the plain column again; false where it was not hidden';
 
 -- What cannot change without a command that is recorded
 CREATE FUNCTION cims.watched_objects() RETURNS SETOF cims.watched_object

@@ -541,18 +541,20 @@ COMMENT ON PROCEDURE cims.protect_online(regclass, name, text, int, boolean, boo
 CREATE FUNCTION cims.cancel_protect_online(tbl regclass, col name) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET client_min_messages = warning
 AS $$
+DECLARE
+	under_way boolean;
 BEGIN
 	PERFORM cims.require_owner(tbl);
-	IF (cims.take_job(tbl, col, 'protect_online')).relation IS NULL AND NOT EXISTS (
-		SELECT FROM pg_attribute WHERE attrelid = tbl AND attname = cims.shadow_name(col) AND NOT attisdropped) THEN
+	under_way := (cims.take_job(tbl, col, 'protect_online')).relation IS NOT NULL OR EXISTS (
+		SELECT FROM pg_attribute WHERE attrelid = tbl AND attname = cims.shadow_name(col) AND NOT attisdropped);
+	PERFORM cims.drop_keeper(tbl, col);
+	EXECUTE format('ALTER TABLE %s DROP COLUMN IF EXISTS %I', cims.relation_name(tbl), cims.shadow_name(col));
+	IF NOT cims.audit_show_column(tbl, col) AND NOT under_way THEN
 		PERFORM cims.find_column(tbl, col);
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
 			MESSAGE = format('there is nothing to cancel for column "%s" of table "%s"', col, tbl),
 			HINT = 'The view cims.protect_progress shows what cims.protect_online has begun.';
 	END IF;
-	PERFORM cims.drop_keeper(tbl, col);
-	EXECUTE format('ALTER TABLE %s DROP COLUMN IF EXISTS %I', cims.relation_name(tbl), cims.shadow_name(col));
-	PERFORM cims.audit_show_column(tbl, col);
 	DELETE FROM cims.maintenance_job j WHERE (j.relation, j.column_name, j.work) = (tbl, col, 'protect_online');
 END
 $$;
