@@ -26,3 +26,10 @@ COMMENT ON FUNCTION cims.recent_disclosures(bigint) IS
 	'the last disclosures and denials in this database since the server started, those that were rolled back included; open to pg_monitor';
 REVOKE ALL ON FUNCTION cims.recent_disclosures(bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION cims.recent_disclosures(bigint) TO pg_monitor;
+
+-- what is done for somebody to a table of another's runs the owner's code with no more rights than the owner's
+CREATE FUNCTION cims.run_as_owner(relation oid, command text, argument text DEFAULT NULL, OUT rows bigint, OUT first_row text[])
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_run_as_owner';
+COMMENT ON FUNCTION cims.run_as_owner(oid, text, text) IS
+	'runs a command, whose $1 is the argument, as the owner of a relation, whose row policies are not asked, in a security-restricted operation; returns how many rows it gave or changed, and the first that it gave';
+REVOKE ALL ON FUNCTION cims.run_as_owner(oid, text, text) FROM PUBLIC;

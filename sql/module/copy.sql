@@ -250,6 +250,33 @@ END
 $$;
 COMMENT ON FUNCTION cims.check_copy_rules(name, jsonb) IS 'raises for rules that name no column or no kind of pseudonym';
 
+-- What would run with the rights of whoever makes the copy: while rows are read and written, and in the copy later on
+CREATE FUNCTION cims.code_of_others(relations oid[]) RETURNS SETOF text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH part (oid) AS (
+		SELECT DISTINCT t FROM unnest(relations) r, cims.column_tables(r) t
+	), expression (class, object) AS (
+		SELECT 'pg_attrdef'::regclass, d.oid FROM pg_attrdef d JOIN part p ON p.oid = d.adrelid
+		UNION ALL
+		SELECT 'pg_constraint', k.oid FROM pg_constraint k JOIN part p ON p.oid = k.conrelid WHERE k.contype = 'c'
+		UNION ALL
+		SELECT 'pg_class', i.indexrelid FROM pg_index i JOIN part p ON p.oid = i.indrelid
+		UNION ALL
+		SELECT 'pg_statistic_ext', s.oid FROM pg_statistic_ext s JOIN part p ON p.oid = s.stxrelid
+	)
+	SELECT DISTINCT format('%s calls function %s of role "%s"', pg_describe_object(e.class, e.object, 0), f.oid::regprocedure, r.rolname)
+	FROM expression e
+	JOIN pg_depend d ON (d.classid, d.objid) = (e.class, e.object)
+	LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+	JOIN pg_proc f ON f.oid = o.oprcode OR (d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid)
+	JOIN pg_roles r ON r.oid = f.proowner
+	WHERE NOT r.rolsuper AND r.rolname <> current_user
+	ORDER BY 1
+$$;
+COMMENT ON FUNCTION cims.code_of_others(oid[]) IS
+	'functions that neither a superuser nor the current role owns, in defaults, checks, indexes and statistics of tables and their partitions';
+
 CREATE FUNCTION cims.copy_masked(schema name, target name, rules jsonb DEFAULT '{}', salt text DEFAULT '')
 	RETURNS TABLE ("table" name, rows bigint, replaced name[], kept name[])
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off
@@ -259,6 +286,7 @@ DECLARE
 	source oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = schema);
 	columns cims.copied_column[];
 	relation oid;
+	code text;
 BEGIN
 	IF target IS NULL OR salt IS NULL THEN
 		RAISE EXCEPTION 'target and salt of a masked copy must not be null' USING ERRCODE = 'null_value_not_allowed';
@@ -273,6 +301,12 @@ BEGIN
 	columns := ARRAY(SELECT c FROM cims.copy_columns(source::regnamespace, rules) c);
 	IF columns = '{}' THEN
 		RAISE EXCEPTION 'schema "%" has no tables', schema USING ERRCODE = 'undefined_table';
+	END IF;
+	code := (SELECT string_agg(c, E'\n') FROM cims.code_of_others(ARRAY(SELECT DISTINCT c.relation FROM unnest(columns) c)) c);
+	IF code IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot copy schema "%" as role "%"', schema, current_user
+			USING ERRCODE = 'insufficient_privilege', DETAIL = code,
+				  HINT = 'It would run the code of others with the rights of this role. Give these functions to it, or to a superuser, by ALTER FUNCTION ... OWNER TO.';
 	END IF;
 	-- else masks would be taken for values
 	PERFORM cims.require_level(a.atttypmod, 'reveal')

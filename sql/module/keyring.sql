@@ -452,6 +452,13 @@ COMMENT ON FUNCTION cims.references_key("any", int, int) IS
 	'whether a value, or one within an array, a domain or a row, was sealed with a version (0: with any) of a class''s data key; reads headers only';
 REVOKE ALL ON FUNCTION cims.references_key("any", int, int) FROM PUBLIC;
 
+-- no query: one would run code of the table's owner
+CREATE FUNCTION cims.column_references_key(relation regclass, attnum int2, class_id int, version int) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_column_references_key';
+COMMENT ON FUNCTION cims.column_references_key(regclass, int2, int, int) IS
+	'whether a column of a table or materialized view holds a value that was sealed with a version (0: with any) of a class''s data key; reads headers only';
+REVOKE ALL ON FUNCTION cims.column_references_key(regclass, int2, int, int) FROM PUBLIC;
+
 CREATE FUNCTION cims.index_references_key(index regclass, class_id int, version int) RETURNS boolean
 	LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_index_references_key';
 COMMENT ON FUNCTION cims.index_references_key(regclass, int, int) IS
@@ -489,10 +496,9 @@ DECLARE
 				   FROM (SELECT n, get_byte(int4send(class_id) || CASE WHEN version = 0 THEN '' ELSE int4send(version) END, n) AS b
 						 FROM generate_series(0, CASE WHEN version = 0 THEN 3 ELSE 7 END) n) s);
 	col record;
-	found boolean;
 BEGIN
 	FOR col IN
-		SELECT c.oid::regclass AS tab, a.attname,
+		SELECT c.oid::regclass AS tab, a.attname, a.attnum,
 			c.relpersistence = 't' AND c.relnamespace <> pg_my_temp_schema() AS foreign_temp
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 		WHERE c.relkind IN ('r', 'm') AND a.attnum > 0 AND NOT a.attisdropped
@@ -503,9 +509,7 @@ BEGIN
 			RETURN NEXT format('temporary table %s of another session, perhaps', col.tab);
 			CONTINUE;
 		END IF;
-		EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s t WHERE cims.references_key(t.%I, $1, $2))', col.tab, col.attname)
-			INTO found USING class_id, version;
-		IF found THEN
+		IF cims.column_references_key(col.tab, col.attnum, class_id, version) THEN
 			RETURN NEXT format('column %I of table %s', col.attname, col.tab);
 		END IF;
 	END LOOP;

@@ -253,29 +253,11 @@ $$;
 COMMENT ON PROCEDURE cims.reseal(regclass, int, boolean, interval) IS
 	'seals values of old key versions under the active one, in batches with COMMIT; check_tokens: also where the token is not that of the class''s present normal form; patience: how long to come back for rows that others hold';
 
-CREATE FUNCTION cims.value_problem(value cims.enc_text, class_id int4, OUT class text, OUT version int, OUT problem text)
-AS 'MODULE_PATHNAME', 'cims_value_problem' LANGUAGE C STABLE;
-COMMENT ON FUNCTION cims.value_problem(cims.enc_text, int4) IS 'class and key version of a stored value of a class''s column, and why it cannot be opened, if so';
-
-CREATE FUNCTION cims.value_problem(value cims.enc_numeric, class_id int4, OUT class text, OUT version int, OUT problem text)
-AS 'MODULE_PATHNAME', 'cims_value_problem' LANGUAGE C STABLE;
-COMMENT ON FUNCTION cims.value_problem(cims.enc_numeric, int4) IS 'class and key version of a stored value of a class''s column, and why it cannot be opened, if so';
-
-CREATE FUNCTION cims.value_problem(value cims.enc_date, class_id int4, OUT class text, OUT version int, OUT problem text)
-AS 'MODULE_PATHNAME', 'cims_value_problem' LANGUAGE C STABLE;
-COMMENT ON FUNCTION cims.value_problem(cims.enc_date, int4) IS 'class and key version of a stored value of a class''s column, and why it cannot be opened, if so';
-
-CREATE FUNCTION cims.value_problem(value cims.enc_timestamptz, class_id int4, OUT class text, OUT version int, OUT problem text)
-AS 'MODULE_PATHNAME', 'cims_value_problem' LANGUAGE C STABLE;
-COMMENT ON FUNCTION cims.value_problem(cims.enc_timestamptz, int4) IS 'class and key version of a stored value of a class''s column, and why it cannot be opened, if so';
-
-CREATE FUNCTION cims.value_problem(value cims.enc_jsonb, class_id int4, OUT class text, OUT version int, OUT problem text)
-AS 'MODULE_PATHNAME', 'cims_value_problem' LANGUAGE C STABLE;
-COMMENT ON FUNCTION cims.value_problem(cims.enc_jsonb, int4) IS 'class and key version of a stored value of a class''s column, and why it cannot be opened, if so';
-
-CREATE FUNCTION cims.value_problem(value cims.enc_bytea, class_id int4, OUT class text, OUT version int, OUT problem text)
-AS 'MODULE_PATHNAME', 'cims_value_problem' LANGUAGE C STABLE;
-COMMENT ON FUNCTION cims.value_problem(cims.enc_bytea, int4) IS 'class and key version of a stored value of a class''s column, and why it cannot be opened, if so';
+CREATE FUNCTION cims.column_problems(relation regclass, attnum int2, class_id int4)
+RETURNS TABLE (row_id tid, class text, version int, problem text)
+AS 'MODULE_PATHNAME', 'cims_column_problems' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION cims.column_problems(regclass, int2, int4) IS
+	'the values of an encrypted column, of a class, that cannot be opened, and why; part of cims.check_table';
 
 CREATE FUNCTION cims.check_table(tbl regclass)
 RETURNS TABLE (relation regclass, column_name name, row_id tid, class text, key_version int, problem text)
@@ -289,22 +271,16 @@ BEGIN
 			MESSAGE = format('"%s" is not a table or materialized view', tbl);
 	END IF;
 	FOR col IN
-		SELECT a.attrelid, a.attname, e.class_id,
-			t.typcategory = 'A' AS is_array, format_type(e.base, NULL) AS base
+		SELECT a.attrelid, a.attnum, a.attname, e.class_id
 		FROM cims.column_tables(tbl) p
 		JOIN pg_class c ON c.oid = p AND c.relkind IN ('r', 'm')
 		JOIN pg_attribute a ON a.attrelid = p AND a.attnum > 0 AND NOT a.attisdropped
-		JOIN pg_type t ON t.oid = a.atttypid
 		CROSS JOIN LATERAL cims.encrypted_base(a.atttypid, a.atttypmod) e
 		ORDER BY a.attrelid, a.attnum
 	LOOP
-		RETURN QUERY EXECUTE format(
-			'SELECT %s::regclass, %L::name, r, d.class, d.version, d.problem
-			FROM (SELECT t.ctid AS r, %s AS v FROM ONLY %s t) s, cims.value_problem(s.v, $1) d
-			WHERE d.problem IS NOT NULL',
-			col.attrelid, col.attname,
-			format(CASE WHEN col.is_array THEN 'unnest(t.%I)' ELSE 't.%I::%s' END, col.attname, col.base),
-			cims.relation_name(col.attrelid)) USING col.class_id;
+		-- no query: one would run code of the table's owner
+		RETURN QUERY SELECT col.attrelid::regclass, col.attname, p.row_id, p.class, p.version, p.problem
+			FROM cims.column_problems(col.attrelid, col.attnum, col.class_id) p;
 	END LOOP;
 END
 $$;

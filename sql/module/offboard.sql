@@ -21,25 +21,21 @@ ALTER TABLE cims.denied_actor ENABLE ALWAYS TRIGGER changed;
 COMMENT ON TRIGGER changed ON cims.denied_actor IS 'tells every backend';
 SELECT pg_catalog.pg_extension_config_dump('cims.denied_actor', '');
 
+-- as the owner of the table: its triggers are not to run with the rights of whoever offboards
 CREATE FUNCTION cims.move_rows(tbl regclass, owner_column name, actor text, successor text) RETURNS bigint
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	moved bigint;
 BEGIN
 	IF successor IS NULL THEN
-		EXECUTE format('SELECT count(*) FROM %s t WHERE t.%I::text = $1', cims.relation_name(tbl), owner_column) INTO moved USING actor;
-	ELSE
-		BEGIN
-			EXECUTE format('UPDATE %s t SET %I = %L WHERE t.%2$I::text = $1', cims.relation_name(tbl), owner_column, successor) USING actor;
-			GET DIAGNOSTICS moved = ROW_COUNT;
-		EXCEPTION WHEN invalid_text_representation OR numeric_value_out_of_range THEN
-			RAISE EXCEPTION 'rows of table % cannot belong to "%"', tbl, successor
-				USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Column "%s" is of another type.', owner_column),
-					  HINT = 'Name the tables whose rows the successor is to have.';
-		END;
+		RETURN (cims.run_as_owner(tbl, format('SELECT count(*) FROM %s t WHERE t.%I::text = $1', cims.relation_name(tbl), owner_column),
+			actor)).first_row[1]::bigint;
 	END IF;
-	RETURN moved;
+	RETURN (cims.run_as_owner(tbl, format('UPDATE %s t SET %I = %L WHERE t.%2$I::text = $1', cims.relation_name(tbl), owner_column, successor),
+		actor)).rows;
+EXCEPTION WHEN invalid_text_representation OR numeric_value_out_of_range THEN
+	RAISE EXCEPTION 'rows of table % cannot belong to "%"', tbl, successor
+		USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Column "%s" is of another type.', owner_column),
+			  HINT = 'Name the tables whose rows the successor is to have.';
 END
 $$;
 COMMENT ON FUNCTION cims.move_rows(regclass, name, text, text) IS 'gives an actor''s rows of a table to another, or counts them where there is none';

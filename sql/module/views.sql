@@ -424,6 +424,10 @@ BEGIN
 	IF cardinality(parts) > 2 THEN
 		RAISE EXCEPTION 'invalid name of a view: "%"', view USING ERRCODE = 'invalid_name';
 	END IF;
+	IF cardinality(parts) = 2 AND parts[1] = 'cims' THEN
+		RAISE EXCEPTION 'a masking view cannot be made in schema "cims"'
+			USING ERRCODE = 'insufficient_privilege', DETAIL = 'It is the schema of the extension.';
+	END IF;
 	RETURN format('%I.%I', CASE WHEN cardinality(parts) = 2 THEN parts[1] ELSE home END, parts[cardinality(parts)]);
 END
 $$;
@@ -641,7 +645,8 @@ BEGIN
 			SELECT cims.masking_view_command(v.view, number) FROM cims.masking_view v
 			WHERE v.relation = "table" AND s.drop_command = 'DROP VIEW ' || cims.relation_name(v.view)) m (command) ON true);
 	PERFORM cims.take_down(steps);
-	EXECUTE command;
+	-- what hangs on the column is the owner's code
+	PERFORM cims.run_as_owner("table", command);
 	PERFORM cims.put_back(steps);
 END
 $$;
@@ -698,6 +703,17 @@ BEGIN
 	IF new_type::regtype IN (SELECT cims.sealed_types()) THEN
 		RAISE EXCEPTION 'cannot change a column to an encrypted type here'
 			USING ERRCODE = 'feature_not_supported', HINT = 'Use cims.protect(), which keeps masking views as well.';
+	END IF;
+	IF (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = "table" AND a.attnum = cims.find_column("table", "column"))
+		IN (SELECT cims.sealed_types()) THEN
+		RAISE EXCEPTION 'cannot change the type of an encrypted column here'
+			USING ERRCODE = 'feature_not_supported', HINT = 'Use cims.unprotect(), which keeps masking views as well.';
+	END IF;
+	-- its checks and casts will run as the owner of the table
+	IF NOT EXISTS (SELECT FROM pg_type t JOIN pg_roles r ON r.oid = t.typowner
+		WHERE t.oid = new_type::regtype AND (r.rolsuper OR r.oid = (SELECT c.relowner FROM pg_class c WHERE c.oid = "table"))) THEN
+		RAISE EXCEPTION 'type % belongs neither to the owner of table "%" nor to a superuser', new_type::regtype, "table"
+			USING ERRCODE = 'insufficient_privilege', HINT = 'Have the owner change the column.';
 	END IF;
 	PERFORM cims.rebuild_masking_views("table", "column",
 		format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', cims.relation_name("table"), "column", new_type), false);

@@ -17,10 +17,13 @@
 #include "access/htup_details.h"
 #include "access/itup.h"
 #include "access/nbtree.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
@@ -30,7 +33,9 @@
 #include "storage/procarray.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
@@ -95,6 +100,43 @@ cims_references_key(PG_FUNCTION_ARGS)
 	Wanted wanted = {PG_GETARG_INT32(1), (uint32) PG_GETARG_INT32(2)};
 
 	PG_RETURN_BOOL(value_refers(PG_GETARG_DATUM(0), get_fn_expr_argtype(fcinfo->flinfo, 0), &wanted));
+}
+
+/*
+ * SQL: cims.column_references_key(relation regclass, attnum int2, class_id int,
+ * version int) returns boolean: whether a row that is visible now holds a value
+ * that was sealed with a key, in a column of the relation itself.
+ */
+PG_FUNCTION_INFO_V1(cims_column_references_key);
+Datum
+cims_column_references_key(PG_FUNCTION_ARGS)
+{
+	Wanted wanted = {PG_GETARG_INT32(2), (uint32) PG_GETARG_INT32(3)};
+	Relation rel = table_open(PG_GETARG_OID(0), AccessShareLock);
+	AttrNumber attnum = PG_GETARG_INT16(1);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "cims looked-at row", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(row_context);
+	bool found = false;
+
+	while (!found && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool null;
+		Datum value = slot_getattr(slot, attnum, &null);
+
+		CHECK_FOR_INTERRUPTS();
+		found = !null && value_refers(value, TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid, &wanted);
+		MemoryContextReset(row_context);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(row_context);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	PG_RETURN_BOOL(found);
 }
 
 /*

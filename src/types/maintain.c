@@ -4,9 +4,7 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -15,9 +13,7 @@
 
 PG_FUNCTION_INFO_V1(cims_enc_value_class);
 PG_FUNCTION_INFO_V1(cims_enc_key_version);
-PG_FUNCTION_INFO_V1(cims_enc_damage);
 PG_FUNCTION_INFO_V1(cims_enc_reseal);
-PG_FUNCTION_INFO_V1(cims_value_problem);
 PG_FUNCTION_INFO_V1(cims_enc_display);
 PG_FUNCTION_INFO_V1(cims_enc_as_class);
 PG_FUNCTION_INFO_V1(cims_text_as_class);
@@ -43,92 +39,6 @@ cims_enc_key_version(PG_FUNCTION_ARGS)
 
 	cims_value_parse(PG_GETARG_VARLENA_PP(0), &sealed);
 	PG_RETURN_INT32((int32) sealed.key_version);
-}
-
-/* Describes why a value cannot be opened; NULL where it can. */
-static const char *
-damage_of_value(struct varlena *value)
-{
-	CimsBytes bytes = {(const unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
-	CimsSealed sealed;
-	CimsDataKey *key;
-	Datum plain;
-
-	if (!cims_sealed_parse(bytes, &sealed))
-		return "not a sealed value";
-	switch (cims_data_key_find(sealed.class_id, sealed.key_version, &key))
-	{
-		case CIMS_KEYS_OK:
-			return cims_value_open(&sealed, key, &plain) ? NULL : "authentication failed";
-		case CIMS_KEYS_NO_VERSION:
-			return "no such class or key version";
-		case CIMS_KEYS_DISABLED:
-			return "key version is disabled";
-		case CIMS_KEYS_DESTROYED:
-			return "key version is destroyed";
-		case CIMS_KEYS_DAMAGED:
-			return "data key is damaged";
-		case CIMS_KEYS_NOT_INITIALISED:
-		case CIMS_KEYS_LOCKED:
-		case CIMS_KEYS_NO_MASTER:
-		case CIMS_KEYS_WRONG_MASTER:
-			return "keys are not at hand";
-	}
-	return NULL;
-}
-
-/* cims.damage(value): why a value cannot be opened, or NULL; reveals nothing of it. */
-Datum
-cims_enc_damage(PG_FUNCTION_ARGS)
-{
-	const char *damage = damage_of_value(PG_GETARG_VARLENA_PP(0));
-
-	if (damage == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(damage));
-}
-
-/*
- * cims.value_problem(value, class id): class and key version of a stored
- * value, and why it cannot be opened or does not belong into a column of its
- * type and of that class; reveals nothing of it.
- */
-Datum
-cims_value_problem(PG_FUNCTION_ARGS)
-{
-	int32 class_id = PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1);
-	Datum values[3] = {0};
-	bool isnull[3] = {true, true, true};
-	TupleDesc desc;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	if (!PG_ARGISNULL(0))
-	{
-		struct varlena *value = PG_GETARG_VARLENA_PP(0);
-		CimsBytes bytes = {(const unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
-		const char *problem = damage_of_value(value);
-		CimsSealed sealed;
-
-		if (cims_sealed_parse(bytes, &sealed))
-		{
-			CimsClass class;
-
-			values[0] = CStringGetTextDatum(cims_class_of_value(&sealed, &class)->name);
-			values[1] = Int32GetDatum((int32) sealed.key_version);
-			isnull[0] = isnull[1] = false;
-			if (sealed.type != cims_type_of_oid(get_fn_expr_argtype(fcinfo->flinfo, 0)))
-				problem = "value is of another encrypted type";
-			else if (class_id > 0 && sealed.class_id != class_id)
-				problem = "value is of another class than its column";
-		}
-		if (problem != NULL)
-		{
-			values[2] = CStringGetTextDatum(problem);
-			isnull[2] = false;
-		}
-	}
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, isnull)));
 }
 
 /*

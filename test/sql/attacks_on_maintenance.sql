@@ -34,6 +34,9 @@ BEGIN
 		INSERT INTO %1$I SELECT i, 13800000000 + i, 'Name' || i, 'note' FROM generate_series(1, 5) i;
 		CREATE INDEX ON %1$I (phone);
 		CREATE INDEX ON %1$I (public.trap('index', note)) WHERE public.trap('predicate', note) <> '';
+		CREATE INDEX ON %1$I ((note || public.trap('constant of an index', 'x')));
+		CREATE INDEX ON %1$I (note) WHERE note <> public.trap('constant of a predicate', 'x');
+		CREATE STATISTICS %3$I ON (note || public.trap('constant of statistics', 'x')) FROM %1$I;
 		ALTER TABLE %1$I ADD CHECK (public.trap('check', note) = note);
 		CREATE TRIGGER trap_row BEFORE INSERT OR UPDATE ON %1$I FOR EACH ROW EXECUTE FUNCTION public.trap_row();
 		ALTER TABLE %1$I ENABLE ALWAYS TRIGGER trap_row;
@@ -41,15 +44,19 @@ BEGIN
 		CREATE RULE trap_rule AS ON UPDATE TO %1$I WHERE public.trap('rule', OLD.note) = '' DO ALSO SELECT public.trap('rule', '');
 		ALTER TABLE %1$I ENABLE ROW LEVEL SECURITY;
 		CREATE POLICY trap_policy ON %1$I USING (public.trap('policy', phone) <> '')
-	$f$, name, name || '_view');
+	$f$, name, name || '_view', name || '_statistics');
 END
 $$;
 SELECT make_traps('customer');
 SELECT make_traps('online');
 
 -- the traps work
-RESET ROLE;
+\c
+SET client_min_messages = warning;
 SELECT count(public.trap('statement', 'x'));
+SELECT count(*) FROM customer;
+\c
+SET client_min_messages = warning;
 
 -- what a superuser may have to do
 SELECT cims.protect('customer', 'phone', 'phone');
