@@ -18,6 +18,8 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_func.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "utils/array.h"
@@ -30,7 +32,8 @@
 /* Setting cims.plain_results. */
 static bool plain_results = true;
 
-static int32 class_of_result(Node *expr);
+static int32 class_of_result(Query *query, Node *expr);
+static int32 class_of_column(Query *query, AttrNumber column);
 
 /* Returns the encrypted type that a result column has, or is an array of. */
 static CimsSealedType
@@ -39,65 +42,160 @@ type_in_result(Oid type)
 	return cims_type_of_oid(type) != 0 ? cims_type_of_oid(type) : cims_type_of_array_oid(type);
 }
 
+/* Returns that of two classes of which the role sees less; 0 is no class. */
+static int32
+seen_less(int32 a, int32 b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return cims_display_level(b) < cims_display_level(a) ? b : a;
+}
+
 /* Returns the class among those of expressions of which the role sees least, 0 where none is known. */
 static int32
-class_seen_least(List *expressions)
+class_seen_least(Query *query, List *expressions)
 {
 	ListCell *cell;
 	int32 least = 0;
 
 	foreach (cell, expressions)
-	{
-		int32 class_id = type_in_result(exprType(lfirst(cell))) != 0 ? class_of_result(lfirst(cell)) : 0;
-
-		if (class_id > 0 && (least == 0 || cims_display_level(class_id) < cims_display_level(least)))
-			least = class_id;
-	}
+		if (type_in_result(exprType(lfirst(cell))) != 0)
+			least = seen_less(least, class_of_result(query, lfirst(cell)));
 	return least;
 }
 
-/* Returns the class of a result column, looking through what keeps it. */
+/* Returns the class of a column of VALUES lists. */
 static int32
-class_of_result(Node *expr)
+class_in_values(Query *query, List *lists, AttrNumber column)
 {
-	int32 typmod = exprTypmod(expr);
+	ListCell *cell;
+	int32 least = 0;
 
-	if (typmod > 0)
-		return typmod;
-	if (IsA(expr, Aggref) && ((Aggref *) expr)->args != NIL)
-		return class_of_result((Node *) linitial_node(TargetEntry, ((Aggref *) expr)->args)->expr);
-	if (IsA(expr, WindowFunc))
-		return class_seen_least(((WindowFunc *) expr)->args);
-	if (IsA(expr, CoalesceExpr))
-		return class_seen_least(((CoalesceExpr *) expr)->args);
-	if (IsA(expr, MinMaxExpr))
-		return class_seen_least(((MinMaxExpr *) expr)->args);
-	if (IsA(expr, NullIfExpr))
-		return class_seen_least(((NullIfExpr *) expr)->args);
-	if (IsA(expr, CaseExpr))
+	foreach (cell, lists)
+		least = seen_less(least, class_seen_least(query, list_make1(list_nth(lfirst_node(List, cell), column - 1))));
+	return least;
+}
+
+/* Returns the class of a column of a CTE of this very query. */
+static int32
+class_in_cte(Query *query, const RangeTblEntry *source, AttrNumber column)
+{
+	ListCell *cell;
+
+	foreach (cell, source->ctelevelsup == 0 && !source->self_reference ? query->cteList : NIL)
 	{
-		List *results = list_make1(((CaseExpr *) expr)->defresult);
-		ListCell *cell;
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
 
-		foreach (cell, ((CaseExpr *) expr)->args)
-			results = lappend(results, lfirst_node(CaseWhen, cell)->result);
-		return class_seen_least(results);
+		if (strcmp(cte->ctename, source->ctename) == 0 && IsA(cte->ctequery, Query))
+			return class_of_column(castNode(Query, cte->ctequery), column);
 	}
 	return 0;
 }
 
+/* Returns the class of a column that says none itself, by what its source computes. */
+static int32
+class_of_var(Query *query, const Var *var)
+{
+	RangeTblEntry *source;
+
+	if (var->varlevelsup > 0 || var->varattno <= 0 || var->varno > list_length(query->rtable))
+		return 0;
+	source = rt_fetch(var->varno, query->rtable);
+	switch (source->rtekind)
+	{
+		case RTE_SUBQUERY:
+			return class_of_column(source->subquery, var->varattno);
+		case RTE_JOIN:
+			return class_of_result(query, list_nth(source->joinaliasvars, var->varattno - 1));
+		case RTE_VALUES:
+			return class_in_values(query, source->values_lists, var->varattno);
+		case RTE_CTE:
+			return class_in_cte(query, source, var->varattno);
+		default:
+			return 0;
+	}
+}
+
+/* Returns the class of a column of a set operation: that of its parts of which the role sees least. */
+static int32
+class_in_set_operation(Query *query, Node *node, AttrNumber column)
+{
+	if (IsA(node, RangeTblRef))
+		return class_of_column(rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable)->subquery, column);
+	return seen_less(class_in_set_operation(query, castNode(SetOperationStmt, node)->larg, column),
+					 class_in_set_operation(query, castNode(SetOperationStmt, node)->rarg, column));
+}
+
+/* Returns the class of a column of a query's result. */
+static int32
+class_of_column(Query *query, AttrNumber column)
+{
+	TargetEntry *entry;
+
+	if (query->setOperations != NULL)
+		return class_in_set_operation(query, query->setOperations, column);
+	entry = get_tle_by_resno(query->commandType == CMD_SELECT ? query->targetList : query->returningList, column);
+	if (entry == NULL || type_in_result(exprType((Node *) entry->expr)) == 0)
+		return 0;
+	return class_of_result(query, (Node *) entry->expr);
+}
+
+/* Returns the class of an expression in a query, looking through what keeps it. */
+static int32
+class_of_result(Query *query, Node *expr)
+{
+	int32 typmod = exprTypmod(expr);
+	List *results;
+	ListCell *cell;
+
+	if (typmod > 0)
+		return typmod;
+	switch (nodeTag(expr))
+	{
+		case T_Var:
+			return class_of_var(query, (Var *) expr);
+		case T_Aggref:
+			if (((Aggref *) expr)->args == NIL)
+				return 0;
+			return class_of_result(query, (Node *) linitial_node(TargetEntry, ((Aggref *) expr)->args)->expr);
+		case T_WindowFunc:
+			return class_seen_least(query, ((WindowFunc *) expr)->args);
+		case T_CoalesceExpr:
+			return class_seen_least(query, ((CoalesceExpr *) expr)->args);
+		case T_MinMaxExpr:
+			return class_seen_least(query, ((MinMaxExpr *) expr)->args);
+		case T_NullIfExpr:
+			return class_seen_least(query, ((NullIfExpr *) expr)->args);
+		case T_ArrayExpr:
+			return class_seen_least(query, ((ArrayExpr *) expr)->elements);
+		case T_SubscriptingRef:
+			return class_of_result(query, (Node *) ((SubscriptingRef *) expr)->refexpr);
+		case T_SubLink:
+			if (!IsA(((SubLink *) expr)->subselect, Query))
+				return 0;
+			return class_of_column((Query *) ((SubLink *) expr)->subselect, 1);
+		case T_CaseExpr:
+			results = list_make1(((CaseExpr *) expr)->defresult);
+			foreach (cell, ((CaseExpr *) expr)->args)
+				results = lappend(results, lfirst_node(CaseWhen, cell)->result);
+			return class_seen_least(query, results);
+		default:
+			return 0;
+	}
+}
+
 /* Tells whether a result column is to be cast. */
 static bool
-casts_column(Node *expr)
+casts_column(Query *query, const TargetEntry *entry)
 {
-	CimsSealedType type = type_in_result(exprType(expr));
+	CimsSealedType type = type_in_result(exprType((Node *) entry->expr));
 	int32 class_id;
 
 	if (type == 0)
 		return false;
 	if (type == CIMS_TYPE_TEXT)
 		return true;
-	class_id = class_of_result(expr);
+	class_id = class_of_column(query, entry->resno);
 	return class_id > 0 && cims_display_level(class_id) == CIMS_LEVEL_REVEAL;
 }
 
@@ -120,7 +218,7 @@ cast_column(Expr *expr)
  * by stays as it is, unseen, and its cast takes its place.
  */
 static List *
-cast_target_list(List *targetlist)
+cast_target_list(Query *query, List *targetlist)
 {
 	List *shown = NIL, *junk = NIL;
 	ListCell *cell;
@@ -132,7 +230,7 @@ cast_target_list(List *targetlist)
 
 		if (entry->resjunk)
 			junk = lappend(junk, entry);
-		else if (!casts_column((Node *) entry->expr))
+		else if (!casts_column(query, entry))
 			shown = lappend(shown, entry);
 		else
 		{
@@ -157,7 +255,7 @@ cast_target_list(List *targetlist)
 
 /* Tells whether a target list has a column to cast. */
 static bool
-has_column_to_cast(List *targetlist)
+has_column_to_cast(Query *query, List *targetlist)
 {
 	ListCell *cell;
 
@@ -165,7 +263,7 @@ has_column_to_cast(List *targetlist)
 	{
 		TargetEntry *entry = lfirst_node(TargetEntry, cell);
 
-		if (!entry->resjunk && casts_column((Node *) entry->expr))
+		if (!entry->resjunk && casts_column(query, entry))
 			return true;
 	}
 	return false;
@@ -213,25 +311,47 @@ wrap_query(Query *query)
 	}
 }
 
+/*
+ * Tells whether a column to cast sorts or groups by a subquery.  The planner
+ * does not know the copy within the cast for the same: it would be run again,
+ * and be no NULL in the totals of grouping sets.
+ */
+static bool
+has_subquery_to_cast(Query *query)
+{
+	ListCell *cell;
+
+	foreach (cell, query->hasSubLinks ? query->targetList : NIL)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (entry->ressortgroupref != 0 && !entry->resjunk && checkExprHasSubLink((Node *) entry->expr) &&
+			casts_column(query, entry))
+			return true;
+	}
+	return false;
+}
+
 /* Casts the columns of a client's query. */
 static void
 cast_query(Query *query)
 {
 	if (query->commandType != CMD_SELECT)
 	{
-		if (query->commandType != CMD_UTILITY && has_column_to_cast(query->returningList))
-			query->returningList = cast_target_list(query->returningList);
+		if (query->commandType != CMD_UTILITY && has_column_to_cast(query, query->returningList))
+			query->returningList = cast_target_list(query, query->returningList);
 		return;
 	}
-	if (!has_column_to_cast(query->targetList))
+	if (!has_column_to_cast(query, query->targetList))
 		return;
-	if (query->setOperations != NULL || (query->distinctClause != NIL && !query->hasDistinctOn))
+	if (query->setOperations != NULL || (query->distinctClause != NIL && !query->hasDistinctOn) ||
+		has_subquery_to_cast(query))
 	{
 		if (query->hasModifyingCTE)
 			return;
 		wrap_query(query);
 	}
-	query->targetList = cast_target_list(query->targetList);
+	query->targetList = cast_target_list(query, query->targetList);
 }
 
 /*

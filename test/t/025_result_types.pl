@@ -76,7 +76,14 @@ my %expected = (
 	'DELETE FROM customer WHERE id = 50 RETURNING born' => 'date',
 	'SELECT phone, born FROM one()' => 'text, date',
 	'SELECT one_phone()' => 'text',
-	'SELECT phone FROM customer WHERE phone = $1' => 'text',);
+	'SELECT phone FROM customer WHERE phone = $1' => 'text',
+	q{SELECT DISTINCT COALESCE(balance, 0), COALESCE(born, '2000-01-01') FROM customer} => 'numeric, date',
+	q{SELECT balance, born FROM customer UNION SELECT 0, '2000-01-01' ORDER BY 1} => 'numeric, date',
+	q{(SELECT 0 AS n, id FROM customer INTERSECT SELECT balance, id FROM customer) EXCEPT ALL VALUES (0, 1)} => 'numeric, integer',
+	q{SELECT b, s.d FROM (SELECT COALESCE(balance, 0) AS b, CASE WHEN id > 1 THEN born ELSE '2000-01-01' END AS d FROM customer) s JOIN customer c ON c.born = s.d} => 'numeric, date',
+	q{WITH x AS (SELECT COALESCE(balance, 0) AS b FROM customer) SELECT b FROM x JOIN customer ON balance = b} => 'numeric',
+	q{SELECT (ARRAY[balance, 1])[1], ARRAY[born, '2000-01-01'], (SELECT COALESCE(max(seen), '2000-01-01') FROM customer) FROM customer} => 'numeric, date[], timestamp with time zone',
+	q{SELECT v FROM (VALUES ((SELECT balance FROM customer WHERE id = 1)), (NULL)) x (v)} => 'numeric',);
 is(types('app', $_), $expected{$_}, "types: $_") foreach sort keys %expected;
 
 my $plain = '13800000002|3.00|1990-01-03|2024-01-01 00:00:00+00|{"a": 1}|\x00ff|{13900000002}';
@@ -87,6 +94,9 @@ is(types('clerk', 'SELECT phone, balance, born FROM customer'), 'text, cims.enc_
 like(as('clerk', $row), qr/^138\*{4}0002\|\*{3}\|1990-\*\*-\*\*\|$armor\|$armor\|$armor\|\{139\*{4}0002\}$/, 'values for a role with mask');
 is(types('guest', 'SELECT phone, balance FROM customer'), 'text, cims.enc_numeric(number)', 'types for a role without grants');
 like(as('guest', $row), qr/^$armor\|$armor\|$armor\|$armor\|$armor\|$armor\|\{$armor\}$/, 'values for a role without grants');
+is(types('clerk', q{SELECT DISTINCT COALESCE(balance, 0) FROM customer}), 'cims.enc_numeric', 'types of expressions for a role with mask');
+is(as('app', 'SELECT (SELECT balance), count(*) FROM customer WHERE id < 4 GROUP BY CUBE ((SELECT balance)) ORDER BY 1'), "1.50|1\n3.00|1\n4.50|1\n|3",
+	'totals of grouping sets over a subquery');
 is(types('app', 'SET cims.plain_results = off; SELECT phone, balance FROM customer'), 'cims.enc_text(phone), cims.enc_numeric(number)', 'the encrypted types, where a client asks for them');
 
 # Of values of two classes the one that the role sees less of decides.
