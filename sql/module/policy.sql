@@ -31,6 +31,16 @@ AS $$
 $$;
 COMMENT ON FUNCTION cims.policy_tables(regclass) IS 'a table, its partitions and what inherits from it: each needs policies of its own, as each can be named in a query';
 
+CREATE FUNCTION cims.truncating_roles(tbl regclass) RETURNS name[]
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT nullif(ARRAY(
+		SELECT DISTINCT (CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee) END)::name
+		FROM cims.policy_tables(tbl) t JOIN pg_class c ON c.oid = t CROSS JOIN LATERAL aclexplode(c.relacl) a
+		WHERE a.privilege_type = 'TRUNCATE' AND a.grantee <> c.relowner ORDER BY 1), '{}')
+$$;
+COMMENT ON FUNCTION cims.truncating_roles(regclass) IS 'roles other than the owners that may TRUNCATE a table, a partition or child of it; null: none';
+
 CREATE VIEW cims.secured_table AS
 	SELECT p.polrelid::pg_catalog.regclass AS relation,
 		(SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = p.polrelid AND a.attnum = c.owner) AS owner_column,
@@ -45,7 +55,8 @@ CREATE VIEW cims.secured_table AS
 		(SELECT pg_catalog.array_agg(x.polname ORDER BY x.polname) FROM pg_catalog.pg_policy x
 			WHERE x.polrelid OPERATOR(pg_catalog.=) p.polrelid AND x.polpermissive AND x.polname !~ '^cims_(select|insert|update|delete|exempt|break_glass)$') AS other_policies,
 		(SELECT pg_catalog.array_agg(s ORDER BY s::pg_catalog.text) FROM cims.policy_tables(p.polrelid) s
-			WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy x WHERE x.polrelid OPERATOR(pg_catalog.=) s AND x.polname OPERATOR(pg_catalog.=) 'cims_select')) AS open_partitions
+			WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy x WHERE x.polrelid OPERATOR(pg_catalog.=) s AND x.polname OPERATOR(pg_catalog.=) 'cims_select')) AS open_partitions,
+		cims.truncating_roles(p.polrelid) AS truncating_roles
 	FROM pg_catalog.pg_policy p
 	JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) p.polrelid
 	CROSS JOIN LATERAL (SELECT cims.policy_options(p.oid)) o (options)
@@ -65,6 +76,7 @@ COMMENT ON COLUMN cims.secured_table.exempt_roles IS 'database roles that see an
 COMMENT ON COLUMN cims.secured_table.in_force IS 'whether row security is enabled and forced';
 COMMENT ON COLUMN cims.secured_table.other_policies IS 'further permissive policies, which let through what these do not';
 COMMENT ON COLUMN cims.secured_table.open_partitions IS 'partitions and children without such policies';
+COMMENT ON COLUMN cims.secured_table.truncating_roles IS 'roles other than the owners that may empty the table, a partition or child by TRUNCATE, which asks no policy';
 GRANT SELECT ON cims.secured_table TO PUBLIC;
 
 -- The condition of a command
@@ -212,6 +224,7 @@ DECLARE
 	commands text[] := '{}';
 	others text;
 	nulls boolean;
+	truncating name[] := cims.truncating_roles(tbl);
 BEGIN
 	PERFORM cims.require_owner(tbl);
 	PERFORM cims.check_policy_choices(tbl, owner_column, org_column, label_column, purposes, rules);
@@ -237,6 +250,10 @@ BEGIN
 	IF nulls THEN
 		RAISE NOTICE 'column "%" of table % may be null: rows without organisation are seen by % alone', org_column, tbl,
 			CASE WHEN owner_column IS NULL THEN 'exempt roles' ELSE 'their owners' END;
+	END IF;
+	IF truncating IS NOT NULL THEN
+		RAISE WARNING 'roles that may TRUNCATE table % can empty it: %', tbl, array_to_string(truncating, ', ')
+			USING DETAIL = 'No row policy is asked.', HINT = 'Take the privilege away: REVOKE TRUNCATE ON ... FROM ....';
 	END IF;
 
 	FOREACH command IN ARRAY commands LOOP

@@ -103,6 +103,35 @@ $$;
 COMMENT ON FUNCTION cims.access_sources() IS 'what gives access to classes and tables: grants, owners, views, permissions, attributes of roles; holder 0 is public; reads_as: the owner of a view whose rights count';
 REVOKE ALL ON FUNCTION cims.access_sources() FROM PUBLIC;
 
+-- what a function that runs with its owner's rights may hand on: what its owner may see of classes, and of tables that something protects
+CREATE FUNCTION cims.function_sources()
+RETURNS TABLE (kind text, object text, relation oid, holder oid, level text, path text, valid tstzrange, conditions text, reads_as oid, source jsonb)
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH callable AS (
+		SELECT p.oid, p.proowner, a.grantee
+		FROM pg_proc p CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+		WHERE p.prosecdef AND a.privilege_type = 'EXECUTE' AND a.grantee <> p.proowner
+			AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+			AND p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+	), protected AS (
+		SELECT g.relation::oid AS relation FROM cims.governed_column g
+		UNION SELECT a.attrelid FROM pg_attribute a WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid IN (SELECT cims.sealed_types())
+		UNION SELECT c.oid FROM pg_class c WHERE c.relrowsecurity
+	)
+	SELECT DISTINCT s.kind, s.object, s.relation, f.grantee, s.level,
+		format('possible through function %s, which runs as %s', f.oid::regprocedure, quote_ident(pg_get_userbyid(f.proowner))),
+		s.valid, s.conditions, coalesce(s.reads_as, f.proowner), jsonb_build_object('kind', 'function', 'function', f.oid::regprocedure::text)
+	FROM callable f
+	JOIN cims.role_reach() r ON r.member = f.proowner
+	JOIN cims.access_sources() s ON s.holder = r.role AND (r.inherited AND s.path <> 'superuser' OR cardinality(r.chain) = 1)
+	WHERE s.path <> 'break glass' AND (s.kind = 'class' OR s.relation IN (SELECT p.relation FROM protected p))
+$$;
+COMMENT ON FUNCTION cims.function_sources() IS
+	'what SECURITY DEFINER functions of neither PostgreSQL nor an extension could show those who may call them: the classes, and the tables with encrypted or governed columns or row security, that their owners see; what a function does is not looked at';
+REVOKE ALL ON FUNCTION cims.function_sources() FROM PUBLIC;
+
 -- which rows of a table a role gets to see
 CREATE FUNCTION cims.describe_rows(relation oid, role oid) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -161,7 +190,7 @@ AS $$
 				ELSE cims.describe_rows(s.relation, CASE WHEN s.reads_as IS NOT NULL THEN s.reads_as
 					WHEN s.holder = 0 OR r.inherited AND s.path <> 'superuser' THEN coalesce(m.oid, 0) ELSE s.holder END) END END AS rows,
 			s.valid, s.valid @> statement_timestamp() AS in_force, s.conditions
-		FROM cims.access_sources() s
+		FROM (SELECT * FROM cims.access_sources() UNION ALL SELECT * FROM cims.function_sources()) s
 		LEFT JOIN cims.role_reach() r ON r.role = s.holder AND s.holder <> 0
 		LEFT JOIN pg_roles m ON m.oid = r.member
 		WHERE s.holder = 0 OR m.rolname !~ '^pg_'
@@ -171,6 +200,6 @@ AS $$
 	ORDER BY p.kind, p.object, p.role, p.path, p.level
 $$;
 COMMENT ON FUNCTION cims.access_report(timestamptz) IS
-	'who can see which class and which table, one row for each role, object and path (grant, membership, public, owner, view, break glass, superuser, pg_read_all_data): level, rows that row security leaves, validity, conditions, and the last use where it is known, from the record since a time, too, where one is given; open to pg_monitor';
+	'who can see which class and which table, one row for each role, object and path (grant, membership, public, owner, view, function that runs with its owner''s rights, break glass, superuser, pg_read_all_data): level, rows that row security leaves, validity, conditions, and the last use where it is known, from the record since a time, too, where one is given; open to pg_monitor';
 REVOKE ALL ON FUNCTION cims.access_report(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION cims.access_report(timestamptz) TO pg_monitor;

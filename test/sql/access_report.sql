@@ -71,6 +71,27 @@ WHERE r.rolname LIKE 'ar\_%' AND c.relname IN ('customer', 'tariff')
 	AND has_any_column_privilege(r.oid, c.oid, 'SELECT') <> EXISTS (SELECT FROM cims.access_report() a
 		WHERE a.role IN (r.rolname, 'public') AND a.object = 'public.' || c.relname AND a.path !~ 'SET ROLE|view|break glass');
 
+-- what functions could hand on that run with their owners' rights; of a superuser's, everything
+CREATE ROLE ar_service IN ROLE ar_clerk;
+CREATE ROLE ar_caller;
+CREATE ROLE ar_caller_of IN ROLE ar_caller;
+CREATE FUNCTION phone_of(int) RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT phone::text FROM public.customer WHERE id = $1';
+CREATE FUNCTION as_caller(int) RETURNS text LANGUAGE sql AS 'SELECT phone::text FROM public.customer WHERE id = $1';
+CREATE FUNCTION by_trigger() RETURNS trigger SECURITY DEFINER LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION for_everybody() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION of_nobody() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';
+ALTER FUNCTION phone_of(int) OWNER TO ar_service;
+ALTER FUNCTION as_caller(int) OWNER TO ar_service;
+ALTER FUNCTION by_trigger() OWNER TO ar_service;
+ALTER FUNCTION for_everybody() OWNER TO ar_super;
+ALTER FUNCTION of_nobody() OWNER TO ar_monitor;
+REVOKE EXECUTE ON FUNCTION phone_of(int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION phone_of(int) TO ar_caller;
+SELECT role, object, level, path, rows, in_force FROM cims.access_report()
+WHERE path ~ 'function' AND object IN ('phone', 'name', 'public.customer', 'public.tariff');
+DROP FUNCTION phone_of(int), as_caller(int), by_trigger(), for_everybody(), of_nobody();
+DROP ROLE ar_service, ar_caller, ar_caller_of;
+
 -- last use: what is known, and how
 SELECT cims.audit('customer');
 GRANT INSERT ON customer TO ar_clerk;

@@ -238,6 +238,19 @@ BEGIN; SELECT log_in('dan'); INSERT INTO done SELECT cims.actor(), "order", n FR
 BEGIN; SELECT log_in('zoe'); INSERT INTO done SELECT cims.actor(), "order", n FROM line; COMMIT;
 RESET ROLE;
 SELECT count(*) FILTER (WHERE s.allows) AS allowed, count(d.actor) AS seen, bool_and(s.allows = (d.actor IS NOT NULL)) AS agree FROM said s LEFT JOIN done d USING (actor, "order", n);
+
+-- who may TRUNCATE is asked by no policy
+CREATE TABLE emptied (id int PRIMARY KEY, owner text) PARTITION BY RANGE (id);
+CREATE TABLE emptied_1 PARTITION OF emptied FOR VALUES FROM (0) TO (10);
+ALTER TABLE emptied OWNER TO secure_owner;
+ALTER TABLE emptied_1 OWNER TO secure_owner;
+GRANT ALL ON emptied TO secure_pool;
+GRANT TRUNCATE ON emptied_1 TO secure_batch, PUBLIC;
+SELECT count(*) FROM cims.secure_table('emptied', owner_column => 'owner');
+SELECT relation, truncating_roles FROM cims.secured_table WHERE truncating_roles IS NOT NULL ORDER BY 1;
+REVOKE TRUNCATE ON emptied, emptied_1 FROM secure_pool, secure_batch, PUBLIC;
+SELECT count(*) FROM cims.secure_table('emptied', owner_column => 'owner');
+SELECT relation, truncating_roles FROM cims.secured_table WHERE truncating_roles IS NOT NULL;
 \c postgres
 DROP DATABASE cims_secure;
 DROP ROLE secure_owner, secure_pool, secure_batch;

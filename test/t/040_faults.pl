@@ -191,7 +191,7 @@ gives('app', 'SELECT phone FROM customer WHERE id = 1', '13800000001', 'unlocked
 unlink($key_file) or die "could not remove \"$key_file\": $!";
 gives('app', 'SELECT phone FROM customer WHERE id = 1', '13800000001', 'a running server has read the key');
 $node->restart;
-without_keys('no key file', qr/F0000: master key 1 is not available/, qr/HINT: .*cims\.master_key_file/);
+without_keys('no key file', qr/F0000: master key 1 is not available/, qr/DETAIL: .*cims\.master_key_file/);
 fails('app', 'SELECT cims.display(phone) FROM customer WHERE id = 1', 'display without key', qr/is not available/);
 cims_write_key($key_file, cims_new_key());
 without_keys('wrong key', qr/F0000: master key 1 is not the one of this database's keyring/, qr/cims\.master_key_file/);
