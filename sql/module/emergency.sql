@@ -204,7 +204,11 @@ BEGIN
 		JOIN cims.role_reach() r ON r.member = cims.caller_role() AND r.role = p.role::oid AND r.inherited
 		WHERE (p.class, p.relation) IS NOT DISTINCT FROM (class, relation) AND p.valid @> statement_timestamp()
 			AND p.transaction <> pg_current_xact_id()
-		ORDER BY p.level <> 'reveal', p.level <> 'search', p.max_duration DESC NULLS FIRST LIMIT 1;
+			-- as it is now: the snapshot of a long transaction may be of before a membership ended
+			AND pg_has_role(cims.caller_role(), p.role::oid, 'USAGE')
+		ORDER BY p.level <> 'reveal', p.level <> 'search', p.max_duration DESC NULLS FIRST LIMIT 1
+		-- or a permission was taken away
+		FOR KEY SHARE OF p;
 	IF permission.id IS NULL THEN
 		PERFORM cims.disclose('X', coalesce(relation, 0), detail);
 		RAISE EXCEPTION 'role "%" may not break the glass before %', pg_get_userbyid(cims.caller_role()),
