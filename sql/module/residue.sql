@@ -42,8 +42,8 @@ BEGIN
 	SELECT note_residue.relation, pg_relation_filenode(note_residue.relation), note_residue.protected_relation,
 		note_residue.protected_column, note_residue.why
 	ON CONFLICT DO NOTHING;
-	RAISE NOTICE USING MESSAGE = format('plaintext of column "%s" may remain in the file of %s: %s',
-			protected_column, relation::regclass, why),
+	RAISE NOTICE USING MESSAGE = format('plaintext of column "%s" of table %s may remain in the file of %s: %s',
+			protected_column, cims.relation_name(protected_relation), relation::regclass, why),
 		HINT = format('To end it, run VACUUM FULL %s. WAL and backups written before stay as they are.', relation::regclass);
 END
 $$;

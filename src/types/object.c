@@ -425,6 +425,24 @@ check_partition_key(const CreateStmt *statement)
 	relation_close(rel, NoLock);
 }
 
+/* Runs a command, and warns of columns that it took the encryption off. */
+static void
+run_command(PlannedStmt *statement, const char *query_string, bool read_only_tree,
+			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+			DestReceiver *destination, QueryCompletion *completion)
+{
+	Oid relation = InvalidOid;
+	List *columns = NIL;
+
+	if (IsA(statement->utilityStmt, AlterTableStmt) && context == PROCESS_UTILITY_TOPLEVEL)
+		columns = cims_bare_columns((AlterTableStmt *) statement->utilityStmt, &relation);
+	if (next_process_utility != NULL)
+		next_process_utility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+	else
+		standard_ProcessUtility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+	cims_bare_warn(relation, columns);
+}
+
 /* Utility hook: notes that ALTER TABLE, VACUUM or ANALYZE runs. */
 static void
 process_utility(PlannedStmt *statement, const char *query_string, bool read_only_tree,
@@ -446,10 +464,7 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 			check_range_type((CreateRangeStmt *) statement->utilityStmt);
 		else if (IsA(statement->utilityStmt, ClusterStmt))
 			cims_cluster_check((ClusterStmt *) statement->utilityStmt, false);
-		if (next_process_utility != NULL)
-			next_process_utility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
-		else
-			standard_ProcessUtility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+		run_command(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 		if (IsA(statement->utilityStmt, ClusterStmt))
 			cims_cluster_check((ClusterStmt *) statement->utilityStmt, true);
 		if (IsA(statement->utilityStmt, CreateStmt) && ((CreateStmt *) statement->utilityStmt)->partspec != NULL &&

@@ -148,9 +148,11 @@ extern void cims_guard_init(void);
 extern void cims_object_init(void);
 extern void cims_object_check_index(Oid index); /* raises where the innermost command's role may not know the order of an index */
 extern void cims_cluster_check(const ClusterStmt *statement, bool done);
-extern void cims_check_record_order(Oid function); /* raises for the byte order of records, from ordinary roles */
-extern bool cims_analyzing(void);                  /* ANALYZE or VACUUM runs */
-extern bool cims_altering_table(void);             /* ALTER TABLE runs: its values come from the table, not from an application */
+extern List *cims_bare_columns(const AlterTableStmt *statement, Oid *relation); /* the encrypted ones that change their type */
+extern void cims_bare_warn(Oid relation, List *columns);                        /* of those that are plain now */
+extern void cims_check_record_order(Oid function);                              /* raises for the byte order of records, from ordinary roles */
+extern bool cims_analyzing(void);                                               /* ANALYZE or VACUUM runs */
+extern bool cims_altering_table(void);                                          /* ALTER TABLE runs: its values come from the table, not from an application */
 
 /* batch.c: called for each row that was changed, with all values of both; set by the part that records changes */
 typedef void (*CimsBatchHook)(Relation relation, TupleTableSlot *old, TupleTableSlot *new);

@@ -44,3 +44,4 @@ SELECT i, '138' || lpad((i * 7919 % 90)::text, 8, '0'), 'called ' || i FROM gene
 
 GRANT ALL ON ALL TABLES IN SCHEMA public TO shop;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO shop;
+GRANT CREATE ON SCHEMA public TO shop; -- for its migrations

@@ -61,6 +61,12 @@ ALTER TABLE wrong ALTER phone TYPE cims.enc_text(Phone);
 ALTER TABLE wrong ALTER phone TYPE cims.enc_text("Phone");
 ALTER TABLE wrong ALTER phone TYPE cims.enc_text(0);
 
+-- protection that a tool takes off beside other changes: a warning, which the server logs, too
+CREATE TABLE shown (name cims.enc_text(name), email cims.enc_text(email), tags cims.enc_text(note)[], city cims.enc_text(note));
+ALTER TABLE shown ALTER name TYPE varchar(80), ALTER email SET NOT NULL, ALTER tags TYPE text[], ALTER city TYPE cims.enc_text(address);
+SELECT cims.grant_class('address', current_user, 'reveal');
+SELECT cims.unprotect('shown', 'city');
+
 -- grants
 SELECT cims.grant_class('phnoe', 'mistakes_app', 'mask');
 SELECT cims.grant_class('phone', 'mistakes_ap', 'mask');
@@ -70,7 +76,7 @@ SELECT cims.grant_class('phone', 'mistakes_app', 'none');
 SELECT cims.grant_class('phone', 'mistakes_app', NULL);
 SELECT cims.grant_class('phone', 'mistakes_app', 'mask', 'empty');
 SELECT cims.grant_class('phone', 'mistakes_app', 'mask', '[2020-01-01,2021-01-01)');
-SELECT class, role, level, in_force FROM cims.class_grant;
+SELECT class, role, level, in_force FROM cims.class_grant WHERE class = 'phone';
 SELECT cims.grant_class_for('phone', 'mistakes_app', 'mask', '-1 hour', 'a ticket');
 SELECT cims.grant_class_for('phone', 'mistakes_app', 'mask', '1 hour', ' ');
 SELECT cims.revoke_class('email', 'mistakes_app');

@@ -22,6 +22,23 @@ async function main() {
   await print('distinct', () => knex('customer').distinct('phone').orderBy('phone').limit(20));
   await print('union', () => knex('customer').select('phone').where('id', '<', 5).union(knex('contact').select('phone').where('id', '<', 9)).orderBy('phone'));
   await print('join', () => knex('customer as c').join('contact as t', 't.phone', 'c.phone').select('c.id', 't.note').orderBy(['c.id', 't.id']).limit(20));
+  await print('page by key', () => knex('customer').whereRaw('(name, id) > (?, ?)', ['Bob 4', 4]).orderBy(['name', 'id']).limit(13).pluck('id'));
+  const encrypted = (await knex.raw("SELECT to_regtype('cims.enc_text') AS type")).rows[0].type !== null;
+  await print('create table', async () => { await knex.schema.createTable('lead_knex', (t) => {
+    t.increments();
+    t.specificType('phone', encrypted ? 'cims.enc_text(phone)' : 'text').notNullable().unique();
+    t.specificType('born', encrypted ? 'cims.enc_date(birth_date)' : 'date');
+    t.string('remark');
+  }); });
+  await print('alter table', async () => { await knex.schema.alterTable('lead_knex', (t) => {
+    t.specificType('remark', encrypted ? 'cims.enc_text(note)' : 'text').alter();
+    t.specificType('name', encrypted ? 'cims.enc_text(name)' : 'text').defaultTo('nobody').index();
+    t.renameColumn('phone', 'mobile');
+  }); });
+  await print('batch insert', () => knex.batchInsert('lead_knex', Array.from({ length: 50 }, (_, i) => ({ mobile: `1500000${1000 + i}`, born: '2000-01-02' })), 20));
+  await print('insert or ignore', async () => (await knex('lead_knex').insert([{ mobile: '15000001000' }, { mobile: '1' }]).onConflict('mobile').ignore().returning('mobile')));
+  await print('read the made table', () => knex('lead_knex').select('mobile', 'born', 'name', 'remark').whereBetween('mobile', ['15000001010', '15000001012']).orderBy('mobile'));
+  await print('drop table', async () => { await knex.schema.dropTable('lead_knex'); });
   await print('transaction', () => knex.transaction(async (t) => { await t('customer').where({ id: 3 }).update({ phone: 'gone' }); throw new Error('undo'); }).catch((e) => e.message));
   await print('rolled back', () => knex('customer').where({ id: 3 }).pluck('phone'));
   await print('delete', () => knex('customer').where({ phone: '13900000001' }).del());

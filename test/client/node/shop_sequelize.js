@@ -83,6 +83,26 @@ async function main() {
     return [one.phone, one.born, one.balance, one.last_seen, one.photo];
   });
   await print('rolled back', async () => { const one = await Customer.findByPk(3); return [one.phone, one.balance]; });
+  await print('page by key', () => ids({ [Op.or]: [{ name: { [Op.gt]: 'de' } }, { name: 'Bob 4', id: { [Op.gt]: 4 } }] }));
+  const encrypted = (await sequelize.query("SELECT to_regtype('cims.enc_text') AS type", { type: 'SELECT' }))[0].type !== null;
+  const migrations = sequelize.getQueryInterface();
+  await print('create table', async () => { await migrations.createTable('lead', {
+    id: { type: DataTypes.INTEGER, primaryKey: true, autoIncrement: true },
+    phone: { type: encrypted ? 'cims.enc_text(phone)' : DataTypes.TEXT, unique: true, allowNull: false },
+    remark: DataTypes.STRING(30),
+  }); });
+  await print('add column', async () => { await migrations.addColumn('lead', 'name', { type: encrypted ? 'cims.enc_text(name)' : DataTypes.TEXT, defaultValue: 'nobody' }); });
+  await print('change column', async () => { await migrations.changeColumn('lead', 'remark', { type: encrypted ? 'cims.enc_text(note)' : DataTypes.TEXT }); });
+  await print('rename column', async () => { await migrations.renameColumn('lead', 'phone', 'mobile'); });
+  await print('add index', async () => { await migrations.addIndex('lead', ['name', 'mobile']); });
+  const Lead = sequelize.define('lead', { mobile: DataTypes.STRING, name: DataTypes.STRING, remark: DataTypes.STRING(30) }, { tableName: 'lead', timestamps: false });
+  await print('bulk upsert', async () => {
+    await Lead.create({ mobile: '13812341999', remark: 'new' });
+    await Lead.bulkCreate([{ mobile: '13812341999', remark: 'again' }, { mobile: '13812340001' }], { updateOnDuplicate: ['remark'], conflictAttributes: ['mobile'] });
+    await Lead.bulkCreate([{ mobile: '13812341999', remark: 'ignored' }, { mobile: '13812340002' }], { ignoreDuplicates: true });
+    return Lead.findAll({ attributes: ['mobile', 'name', 'remark'], order: ['mobile'], raw: true });
+  });
+  await print('drop table', async () => { await migrations.dropTable('lead'); });
   await print('unique violation', () => Customer.create({ name: 'x', email: 'user1@example.com' }).catch((error) => error.parent.code));
   await print('delete', () => Customer.destroy({ where: { phone: '13900000001' } }));
   await print('deleted', () => Customer.count({ where: { email: 'grace@example.com' } }));

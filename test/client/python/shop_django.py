@@ -14,8 +14,10 @@ settings.configure(
 django.setup()
 
 from django.db import IntegrityError, connection, models, transaction  # noqa: E402
-from django.db.models import Avg, Count, F, Max, Min, Q, Sum  # noqa: E402
-from django.db.models.functions import Coalesce, ExtractYear, Length, Lower, Substr, TruncMonth  # noqa: E402
+from django.core.paginator import Paginator  # noqa: E402
+from django.db.models import (Avg, Case, CharField, Count, Exists, F, Max, Min, OuterRef, Q, Subquery, Sum, Value, When,  # noqa: E402
+                              Window)
+from django.db.models.functions import Cast, Coalesce, Concat, ExtractYear, Length, Lower, RowNumber, Substr, TruncMonth  # noqa: E402
 
 UTC = datetime.timezone.utc
 
@@ -47,6 +49,33 @@ class Contact(models.Model):
     class Meta:
         app_label = "shop"
         db_table = "contact"
+
+
+def encrypted(cls, db_type):
+    """A field class whose columns are encrypted, where there are encrypted types."""
+    class Encrypted(cls):
+        def db_type(self, connection):
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT to_regtype('cims.enc_text') IS NOT NULL")
+                return db_type if cursor.fetchone()[0] else super().db_type(connection)
+    return Encrypted
+
+
+EncryptedPhone = encrypted(models.CharField, "cims.enc_text(phone)")
+EncryptedNote = encrypted(models.TextField, "cims.enc_text(note)")
+EncryptedDate = encrypted(models.DateField, "cims.enc_date(birth_date)")
+
+
+class Lead(models.Model):
+    mobile = EncryptedPhone(max_length=20, unique=True)
+    born = EncryptedDate(null=True)
+    remark = models.CharField(max_length=30, default="", db_index=True)
+
+    class Meta:
+        app_label = "shop"
+        db_table = "lead_django"
+        indexes = [models.Index(fields=["mobile", "born"], name="lead_two")]
+        constraints = [models.UniqueConstraint(fields=["born", "mobile"], name="lead_once")]
 
 
 def plain(value):
@@ -154,6 +183,71 @@ def bulk_update():
     return result
 
 
+def pages_by_key():
+    result, last = [], None
+    for _ in range(3):
+        page = objects.order_by("name", "pk")
+        if last:
+            page = page.filter(Q(name__gt=last.name) | Q(name=last.name, pk__gt=last.pk))
+        page = list(page[:13])
+        last = page[-1]
+        result.append([one.pk for one in page])
+    return result
+
+
+def get_or_create():
+    with transaction.atomic():
+        made = [Customer.objects.get_or_create(phone="13700000000", defaults={"name": "x"})[1] for _ in range(2)]
+        transaction.set_rollback(True)
+    return made
+
+
+def ignore_conflicts():
+    with transaction.atomic():
+        Customer.objects.bulk_create([Customer(name="a", email="user1@example.com"), Customer(name="b", email="new@example.com")], ignore_conflicts=True)
+        count = Customer.objects.count()
+        transaction.set_rollback(True)
+    return count
+
+
+def change_field(old, new, name):
+    """What a migration does to a field: adds, alters or removes it."""
+    for field in (old, new):
+        if field:
+            field.set_attributes_from_name(name)
+            field.model = Lead
+    with connection.schema_editor() as editor:
+        if old and new:
+            editor.alter_field(Lead, old, new)
+        elif new:
+            editor.add_field(Lead, new)
+        else:
+            editor.remove_field(Lead, old)
+
+
+def migrate():
+    with connection.schema_editor() as editor:
+        editor.create_model(Lead)
+    Lead.objects.create(mobile="13812341999", born=datetime.date(1990, 1, 2), remark="new")
+    change_field(None, EncryptedNote(default="none yet"), "note")
+    change_field(models.CharField(max_length=30, default="", db_index=True), EncryptedNote(default=""), "remark")
+    change_field(EncryptedDate(null=True), EncryptedDate(default=datetime.date(2000, 1, 1)), "born")
+    change_field(EncryptedNote(default="none yet"), EncryptedNote(default="none yet", db_index=True), "note")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT mobile, born, remark, note FROM lead_django")
+        result = cursor.fetchall()
+    change_field(EncryptedNote(default="none yet", db_index=True), None, "note")
+    with connection.schema_editor() as editor:
+        editor.delete_model(Lead)
+    return result
+
+
+def introspect():
+    with connection.cursor() as cursor:
+        return [(c.name, connection.introspection.get_field_type(c.type_code, c)) for c in connection.introspection.get_table_description(cursor, "customer")
+                if c.name not in ("name", "phone", "id_card")]
+
+
 objects = Customer.objects
 show("create", create)
 show("read", grace)
@@ -198,6 +292,23 @@ show("functions", lambda: list(objects.filter(pk__lte=8).order_by("pk").annotate
 show("related", lambda: list(Contact.objects.select_related("customer").filter(customer__name="Bob 4").values_list("phone", "customer__balance")))
 show("prefetch", lambda: [[c.name, c.balance, [t.phone for t in c.contact_set.all()]] for c in objects.filter(pk__lte=3).order_by("pk").prefetch_related("contact_set")])
 show("iterator", lambda: [c.phone for c in objects.order_by("phone", "pk").iterator(chunk_size=10)][:25])
+show("pages", lambda: [[c.pk for c in Paginator(objects.order_by("name", "pk"), 17).page(n)] for n in (1, 2, 8)])
+show("pages by key", pages_by_key)
+show("get or create", get_or_create)
+show("in bulk", lambda: {k: v.name for k, v in objects.in_bulk(["user1@example.com", "user2@example.com"], field_name="email").items()})
+show("ignore conflicts", ignore_conflicts)
+show("exists in another table", lambda: list(objects.filter(Exists(Contact.objects.filter(phone=OuterRef("phone")))).order_by("pk").values_list("pk", flat=True)))
+show("subquery", lambda: list(objects.annotate(n=Subquery(Contact.objects.filter(phone=OuterRef("phone")).order_by("pk").values("note")[:1])).order_by("pk").values_list("pk", "n")[:20]))
+show("window", lambda: list(objects.annotate(n=Window(RowNumber(), partition_by=[F("city")], order_by=[F("balance").desc(nulls_last=True), F("id").asc()])).order_by("pk").values_list("pk", "n")[:20]))
+show("case", lambda: list(objects.annotate(k=Case(When(balance__gt=1000, then=Value("a")), When(balance__isnull=True, then=F("phone")), default=Value("b"), output_field=CharField())).order_by("pk").values_list("k", flat=True)[:20]))
+show("concat and cast", lambda: list(objects.filter(pk__lt=9).order_by("pk").annotate(a=Concat("name", Value(" <"), "email", Value(">"), output_field=CharField()), b=Cast("balance", CharField()), c=Cast("phone", models.BigIntegerField())).values_list("a", "b", "c")))
+show("count by year", lambda: list(objects.annotate(y=ExtractYear("born")).values("y").annotate(n=Count("pk")).order_by("y").values_list("y", "n")))
+show("years", lambda: list(objects.dates("born", "year"))[:10])
+show("jsonb keys", lambda: [ids(profile__has_key="vip", pk__lt=5), ids(profile__tags__contains="t1", pk__lt=9), ids(profile__tags__1__gt=115), ids(profile__nope__isnull=True, pk__lt=5)])
+show("jsonb group", lambda: list(objects.values("profile__vip").annotate(n=Count("pk")).order_by("profile__vip").values_list("profile__vip", "n")))
+show("intersection", lambda: objects.values_list("phone").intersection(Contact.objects.values_list("phone")).count())
+show("introspection", introspect)
+show("migration", migrate)
 show("bulk create", bulk)
 show("bulk update", bulk_update)
 show("nulls", nulls)

@@ -1,6 +1,7 @@
 """The shop's customer application on plain psycopg2.  Prints one line an operation: its name, a tab, JSON."""
 import datetime
 import decimal
+import io
 import json
 
 import psycopg2
@@ -76,6 +77,13 @@ show("list sorted by name", rows("SELECT id, name FROM customer ORDER BY name, i
 show("list sorted by name descending", rows("SELECT id, name FROM customer ORDER BY name DESC LIMIT 10"))
 show("list sorted by date and numeric", rows("SELECT id FROM customer ORDER BY born NULLS FIRST, balance DESC, id LIMIT 30"))
 show("count distinct", rows("SELECT count(DISTINCT phone), count(DISTINCT born) FROM customer"))
+show("page by key", rows("SELECT id, name FROM customer WHERE (name, id) > (%s, %s) ORDER BY name, id LIMIT 13", ("Bob 4", 4)))
+show("page by key, descending", rows("SELECT id FROM customer WHERE born < %s OR (born = %s AND id < %s) ORDER BY born DESC, id DESC LIMIT 13",
+                                     (datetime.date(1970, 1, 1), datetime.date(1970, 1, 1), 9)))
+show("count by year", rows("SELECT extract(year FROM born) AS year, count(*) FROM customer GROUP BY 1 ORDER BY 1"))
+show("sum by month", rows("SELECT date_trunc('month', last_seen) AS month, sum(balance), round(avg(balance), 2) FROM customer GROUP BY 1 ORDER BY 1"))
+show("case", rows("SELECT CASE WHEN balance > 1000 THEN 'a' WHEN balance IS NULL THEN '?' ELSE 'b' END AS kind, count(*) FROM customer GROUP BY 1 ORDER BY 1"))
+show("window", rows("SELECT id, row_number() OVER (PARTITION BY city ORDER BY balance DESC NULLS LAST, id) FROM customer ORDER BY id LIMIT 20"))
 show("group", rows("SELECT city, min(name), sum(balance), avg(balance), max(last_seen) FROM customer GROUP BY city ORDER BY city"))
 show("min and max", rows("SELECT min(balance), max(born), min(name) FROM customer"))
 show("join", rows("SELECT c.id, t.note FROM customer c JOIN contact t ON t.phone = c.phone ORDER BY c.id, t.id LIMIT 20"))
@@ -95,6 +103,15 @@ named.itersize = 10
 named.execute("SELECT id, phone FROM customer ORDER BY phone, id")
 show("server-side cursor", [next(named) for _ in range(25)])
 named.close()
+written = io.StringIO()
+cursor.copy_expert("COPY (SELECT name, phone, born, balance, last_seen, profile FROM customer WHERE id < 6 ORDER BY id) TO STDOUT CSV HEADER", written)
+show("copy out", written.getvalue())
+cursor.copy_expert("COPY customer (name, phone, born, balance, photo, profile) FROM STDIN CSV",
+                   io.StringIO('段誉,13812341999,1990-01-02,5.50,\\x00ff,"{""a"": 1}"\n欧阳锋,,,,,\n'))
+show("copy in", rows("SELECT name, phone, born, balance, photo, profile FROM customer WHERE name IN ('段誉', '欧阳锋') ORDER BY name"))
+cursor.copy_from(io.StringIO("段正淳\t13812341998\n"), "customer", columns=("name", "phone"))
+show("copy from a file", rows("SELECT name FROM customer WHERE phone = '13812341998'"))
+connection.rollback()
 try:
     cursor.execute("INSERT INTO customer (name, email) VALUES ('x', 'user1@example.com')")
 except psycopg2.Error as error:

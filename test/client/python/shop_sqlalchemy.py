@@ -3,11 +3,13 @@ import datetime
 import decimal
 import json
 
-from sqlalchemy import (CHAR, Column, Date, DateTime, ForeignKey, Integer, LargeBinary, Numeric, String, Text, any_, cast,
-                        create_engine, func, literal, select)
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy import (CHAR, Column, Date, DateTime, ForeignKey, Integer, LargeBinary, MetaData, Numeric, String, Table, Text,
+                        any_, cast, create_engine, extract, func, literal, select, text, tuple_)
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, insert
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, declarative_base
+from sqlalchemy.types import UserDefinedType
 
 Base = declarative_base()
 UTC = datetime.timezone.utc
@@ -141,6 +143,49 @@ def delete():
     return len(scalars(select(Customer).where(Customer.email == "grace@example.com")))
 
 
+# Reflection takes columns' types from the catalog: what to take the encrypted ones for.
+for encrypted, reflected in {"text": Text, "numeric": Numeric, "date": Date, "jsonb": JSONB, "bytea": BYTEA,
+                             "timestamptz": lambda: DateTime(timezone=True)}.items():
+    ischema_names["cims.enc_" + encrypted] = lambda *_, make=reflected, **__: make()
+
+
+class Encrypted(UserDefinedType):
+    """A column type of migrations, encrypted where there are encrypted types."""
+    cache_ok = True
+
+    def __init__(self, encrypted_type, plain_type):
+        self.encrypted_type = encrypted_type
+        self.plain_type = plain_type
+
+    def get_col_spec(self, **_):
+        return self.encrypted_type if session.execute(text("SELECT to_regtype('cims.enc_text')")).scalar() else self.plain_type
+
+
+def reflect():
+    table = Table("customer", MetaData(), autoload_with=engine)
+    found = rows(select(table.c.name, table.c.born, table.c.balance, table.c.last_seen, table.c.profile, table.c.photo).where(table.c.phone == "13800000089"))
+    session.execute(table.insert().values(name="Q", born=datetime.date(2000, 1, 1), profile={"a": 1}, photo=b"x"))
+    session.rollback()
+    return found
+
+
+def migrate():
+    table = Table("lead", MetaData(), Column("id", Integer, primary_key=True), Column("phone", Encrypted("cims.enc_text(phone)", "text"), unique=True),
+                  Column("born", Encrypted("cims.enc_date(birth_date)", "date")), Column("remark", String(30)))
+    note = Encrypted("cims.enc_text(note)", "text").get_col_spec()
+    session.commit()
+    table.create(engine)
+    for command in (f"ALTER TABLE lead ADD COLUMN name {note} DEFAULT 'nobody'", f"ALTER TABLE lead ALTER COLUMN remark TYPE {note} USING remark::text",
+                    "ALTER TABLE lead ALTER COLUMN name SET NOT NULL", "CREATE INDEX lead_name ON lead (name)"):
+        session.execute(text(command))
+    session.execute(table.insert(), [{"phone": f"1381234{n:04}", "born": datetime.date(2000, 1, 2), "remark": "r"} for n in range(50)])
+    session.commit()
+    result = session.execute(text("SELECT phone, born, remark, name FROM lead WHERE phone = '13812340007'")).all()
+    session.commit()
+    table.drop(engine)
+    return result
+
+
 C = Customer
 show("create", create)
 show("read", grace)
@@ -166,6 +211,13 @@ show("search by lower", lambda: scalars(select(C.id).where(func.lower(C.email) =
 show("update", update)
 show("upsert", upsert)
 show("list sorted by name", lambda: rows(select(C.id, C.name).order_by(C.name, C.id).limit(20).offset(15)))
+show("page by key", lambda: rows(select(C.id, C.name).where(tuple_(C.name, C.id) > ("Bob 4", 4)).order_by(C.name, C.id).limit(13)))
+show("count by year", lambda: rows(select(extract("year", C.born), func.count()).group_by(extract("year", C.born)).order_by(extract("year", C.born))))
+show("window", lambda: rows(select(C.id, func.row_number().over(partition_by=C.city, order_by=[C.balance.desc().nulls_last(), C.id])).order_by(C.id).limit(20)))
+show("search by pairs", lambda: rows(select(C.id).where(tuple_(C.name, C.city).in_([("Bob 4", "Suzhou"), ("x", "y")])).order_by(C.id)))
+show("search by jsonb element", lambda: scalars(select(C.id).where(C.profile["tags"][1].as_integer() > 115).order_by(C.id)))
+show("reflection", reflect)
+show("migration", migrate)
 show("list sorted descending", lambda: rows(select(C.id, C.balance).order_by(C.balance.desc().nulls_last(), C.id).limit(10)))
 show("count distinct", lambda: rows(select(func.count(C.phone.distinct()), func.count(C.born.distinct()))))
 show("group", lambda: rows(select(C.city, func.min(C.name), func.sum(C.balance), func.max(C.born)).group_by(C.city).order_by(C.city)))

@@ -3,20 +3,34 @@ require 'active_record'
 require 'json'
 
 ActiveRecord::Base.default_timezone = :utc
+# ActiveRecord takes a column's type from the catalog: an initializer says what to take the encrypted ones for.
+module EncryptedTypes
+  PLAIN = {
+    'enc_text' => 'text', 'enc_numeric' => 'numeric', 'enc_date' => 'date',
+    'enc_timestamptz' => 'timestamptz', 'enc_jsonb' => 'jsonb', 'enc_bytea' => 'bytea'
+  }.freeze
+
+  def initialize_type_map(map = type_map)
+    super
+    PLAIN.each { |encrypted, plain| map.alias_type(encrypted, plain) }
+  end
+end
+require 'active_record/connection_adapters/postgresql_adapter'
+ActiveRecord::ConnectionAdapters::PostgreSQLAdapter.prepend EncryptedTypes
 ActiveRecord::Base.establish_connection(
   adapter: 'postgresql', host: ENV['PGHOST'], port: ENV['PGPORT'], username: ENV['PGUSER'], database: ENV['PGDATABASE']
 )
 
-# ActiveRecord takes a column's type from the catalog; declared attributes keep
-# theirs whatever the catalog says.
 class Customer < ActiveRecord::Base
+  self.table_name = 'customer'
+  has_many :contacts
+end
+
+# Declared attributes do the same for one model.
+class DeclaredCustomer < ActiveRecord::Base
   self.table_name = 'customer'
   attribute :born, :date
   attribute :balance, :decimal
-  attribute :last_seen, :datetime
-  attribute :profile, :jsonb
-  attribute :photo, :binary
-  has_many :contacts
 end
 
 class Contact < ActiveRecord::Base
@@ -110,5 +124,38 @@ show('unique violation') do
 rescue ActiveRecord::RecordNotUnique => e
   e.cause.result.error_field(PG::Result::PG_DIAG_SQLSTATE)
 end
+# A migration that names encrypted types, where there are any.
+class MakeLeads < ActiveRecord::Migration[6.1]
+  def encrypted(type, plain)
+    select_value("SELECT to_regtype('cims.enc_text') IS NOT NULL") ? type : plain
+  end
+
+  def up
+    create_table(:leads) do |t|
+      t.column :phone, encrypted('cims.enc_text(phone)', 'text'), null: false
+      t.column :born, encrypted('cims.enc_date(birth_date)', 'date')
+      t.string :remark
+    end
+    add_index :leads, :phone, unique: true
+    add_column :leads, :name, encrypted('cims.enc_text(name)', 'text'), default: 'nobody'
+    change_column :leads, :remark, encrypted('cims.enc_text(note)', 'text')
+    change_column_null :leads, :name, false, 'nobody'
+    rename_column :leads, :phone, :mobile
+  end
+end
+ActiveRecord::Migration.verbose = false
+class Lead < ActiveRecord::Base; end
+show('declared attributes') { [DeclaredCustomer.sum(:balance), DeclaredCustomer.maximum(:born), DeclaredCustomer.find(1).balance] }
+show('page by page') { [1, 2].map { |page| Customer.order(:name, :id).limit(13).offset(13 * page).pluck(:id) } }
+show('page by key') { Customer.where('(name, id) > (?, ?)', 'Bob 4', 4).order(:name, :id).limit(13).pluck(:id) }
+show('in batches') { Customer.find_each(batch_size: 7).sum { |one| one.phone.to_s.size } }
+show('migrate') { MakeLeads.new.up.nil? }
+show('use the migrated table') { Lead.create!(mobile: '13812341999', born: Date.new(2000, 1, 2), remark: 'new').reload.attributes.except('id') }
+show('find or create twice') { [1, 2].map { |n| Lead.find_or_create_by!(mobile: "1381234000#{n}").name } }
+show('upsert all') { Lead.upsert_all([{ mobile: '13812341999', remark: 'again' }], unique_by: :mobile).length }
+show('insert all') { Lead.insert_all([{ mobile: '13812341999' }, { mobile: '13812340003' }]).length }
+show('validate uniqueness') { Class.new(Lead) { self.table_name = 'leads'; def self.name = 'Lead'; validates :mobile, uniqueness: true }.new(mobile: '13812341999').valid? }
+show('unchanged') { Lead.find_by(mobile: '13812341999').tap { |one| one.attributes = { mobile: '13812341999', born: '2000-01-02' } }.changed? }
+show('drop the migrated column') { ActiveRecord::Base.connection.remove_column(:leads, :remark).result_status }
 show('delete') { Customer.where(phone: '13900000001').destroy_all.length }
 show('deleted') { Customer.where(email: 'grace@example.com').count }

@@ -1,6 +1,6 @@
-# Plays doc/tutorial.md in a new cluster, every command in turn, and compares what
-# comes with what the page shows.  If this fails, a reader who follows the page
-# sees something else than it promises.
+# Plays pages of the documentation in a new cluster, every command in turn, and
+# compares what comes with what the page shows.  If this fails, a reader who
+# follows the page sees something else than it promises.
 use strict;
 use warnings;
 
@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $root = "$FindBin::RealBin/../..";
-my $node = cims_node('tutorial');
+my $node = cims_node('pages');
 $node->start;
 $ENV{PGHOST} = $node->host;
 $ENV{PGPORT} = $node->port;
@@ -23,9 +23,10 @@ chdir $root or die "could not enter \"$root\": $!";
 # Split the page into blocks: [ language, text, whether it follows the one before directly, line ].
 sub blocks
 {
+	my ($page) = @_;
 	my @blocks;
 	my ($block, $between, $line) = (undef, 'text', 0);
-	foreach (split(/\n/, slurp_file("$root/doc/tutorial.md")))
+	foreach (split(/\n/, slurp_file("$root/doc/$page")))
 	{
 		$line++;
 		if (/^```(\w*)/ && !$block)
@@ -75,24 +76,32 @@ sub run_shell
 	return $output;
 }
 
-my @blocks = blocks();
-my $compared = 0;
-while (my $block = shift @blocks)
+# Play a page; returns how many of its outputs were compared.
+sub play
 {
-	my ($language, $text, undef, $line) = @$block;
-	next if $language eq '';
-	my $expected = @blocks && $blocks[0][0] eq '' && $blocks[0][2] ? (shift @blocks)->[1] : undef;
-	my $output = $language eq 'sql' ? run_sql($text, $expected // '') : run_shell($text);
-	if (defined $expected)
+	my ($page) = @_;
+	my @blocks = blocks($page);
+	my $compared = 0;
+	while (my $block = shift @blocks)
 	{
-		is(comparable($output), comparable($expected), "line $line: " . (split(/\n/, $text))[-1]);
-		$compared++;
+		my ($language, $text, undef, $line) = @$block;
+		next if $language eq '';
+		my $expected = @blocks && $blocks[0][0] eq '' && $blocks[0][2] ? (shift @blocks)->[1] : undef;
+		my $output = $language eq 'sql' ? run_sql($text, $expected // '') : run_shell($text);
+		if (defined $expected)
+		{
+			is(comparable($output), comparable($expected), "$page, line $line: " . (split(/\n/, $text))[-1]);
+			$compared++;
+		}
+		else
+		{
+			unlike($output, qr/ERROR|FATAL|error:|not found/, "$page, line $line: " . (split(/\n/, $text))[0]);
+		}
 	}
-	else
-	{
-		unlike($output, qr/ERROR|FATAL|error:|not found/, "line $line: " . (split(/\n/, $text))[0]);
-	}
+	return $compared;
 }
-cmp_ok($compared, '>=', 20, 'the page was read');
+
+cmp_ok(play('tutorial.md'), '>=', 20, 'the tutorial was read');
+cmp_ok(play('masks.md'), '>=', 5, 'the page on masks was read');
 $node->stop;
 done_testing();
