@@ -117,7 +117,9 @@ compare_seen(const SeenValue *a, const SeenValue *b, Oid collation)
 		return 0;
 	if (a->level != b->level)
 		return (int) b->level - (int) a->level;
-	if (a->level == CIMS_LEVEL_REVEAL)
+	if (a->level == CIMS_LEVEL_REVEAL && a->type != b->type)
+		seen = (int) a->type - (int) b->type; /* one of them was moved into the column past PostgreSQL */
+	else if (a->level == CIMS_LEVEL_REVEAL)
 		seen = cims_plain_compare(a->type, a->seen, b->seen, collation);
 	else if (a->level == CIMS_LEVEL_MASK)
 		seen = cims_plain_compare(CIMS_TYPE_TEXT, a->seen, b->seen,

@@ -227,10 +227,7 @@ value_to_plain(FunctionCallInfo fcinfo, CimsSealedType type)
 	Datum plain, masked;
 
 	cims_value_parse(value, &sealed);
-	if (sealed.type != type)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("encrypted value is of another type than its column")));
+	cims_value_check_type(&sealed, type);
 	level = cims_class_level(sealed.class_id);
 	if (level == CIMS_LEVEL_NONE)
 		cast_denied(cims_class_of_value(&sealed, &class), level);
@@ -276,7 +273,8 @@ cims_value_shown(struct varlena *value, CimsSealedType type)
 	Datum plain = (Datum) 0;
 	CimsLevel level = open_for_output(value, &sealed, &plain);
 
-	if (level == CIMS_LEVEL_REVEAL && sealed.type == type)
+	cims_value_check_type(&sealed, type);
+	if (level == CIMS_LEVEL_REVEAL)
 		return plain;
 	if (type != CIMS_TYPE_TEXT)
 		ereport(ERROR,

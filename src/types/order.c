@@ -49,6 +49,7 @@ order_values(struct varlena *a, struct varlena *b, Oid collation, bool maintaine
 		cims_require_level(right.class_id, CIMS_LEVEL_REVEAL);
 	left_plain = reveal_for_order(a, &left, &form, maintained);
 	right_plain = reveal_for_order(b, &right, &form, maintained);
+	cims_value_check_type(&left, right.type);
 	/* a literal is compared under the normal form of the other side */
 	if (left.class_id == cims_class_default_id())
 		left_plain = cims_plain_fold(left.type, left_plain, cims_class_normal_form(right.class_id));
@@ -67,8 +68,10 @@ order_with_plain(struct varlena *value, CimsSealedType type, Datum plain, Oid co
 	CimsSealed sealed;
 	CimsNormalForm form;
 	Datum revealed = reveal_for_order(value, &sealed, &form, false);
-	int order = cims_plain_compare(type, revealed, cims_plain_fold(type, plain, form), collation);
+	int order;
 
+	cims_value_check_type(&sealed, type);
+	order = cims_plain_compare(type, revealed, cims_plain_fold(type, plain, form), collation);
 	cims_scratch_leave(caller);
 	return order;
 }

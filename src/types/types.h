@@ -51,6 +51,7 @@ extern Datum cims_plain_limit(CimsSealedType type, Datum plain, const CimsClass 
 
 /* value.c: a detoasted value taken apart; raises data_corrupted where it is no sealed value */
 extern void cims_value_parse(struct varlena *value, CimsSealed *sealed);
+extern void cims_value_check_type(const CimsSealed *sealed, CimsSealedType type);
 
 /*
  * value.c: the plaintext of a value as a Datum of its plain type, palloc'd in

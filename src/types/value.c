@@ -24,6 +24,17 @@ cims_value_parse(struct varlena *value, CimsSealed *sealed)
 				 errhint("cims.check_table lists the damaged values of a table.")));
 }
 
+/* Raises for a value of another type than that of its column: it was moved there past PostgreSQL. */
+void
+cims_value_check_type(const CimsSealed *sealed, CimsSealedType type)
+{
+	if (unlikely(sealed->type != type))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("encrypted value is of another type than its column"),
+				 errhint("cims.check_table lists the damaged values of a table.")));
+}
+
 /* Raises for a value that does not authenticate, naming class and key version, never bytes. */
 static void
 damaged_value_error(const CimsSealed *sealed)

@@ -382,6 +382,44 @@ SET cims.output = 'sealed';
 SELECT told(format('%s', name)) FROM kept ORDER BY name LIMIT 1;
 RESET cims.output;
 
+-- a value that was moved, past PostgreSQL, into a column of another type is never taken for one of that type
+RESET ROLE;
+CREATE TABLE moved (d cims.enc_text(name), t cims.enc_date(name), n cims.enc_timestamptz(name));
+ALTER TABLE moved OWNER TO types_reveal;
+SET ROLE types_reveal;
+INSERT INTO moved VALUES ('1', '1980-01-01', '1980-01-01'), ('2', '1980-01-02', '1980-01-02');
+RESET ROLE;
+SET allow_system_table_mods = on;
+UPDATE pg_attribute SET atttypid = CASE attname WHEN 'd' THEN 'cims.enc_date'::regtype WHEN 't' THEN 'cims.enc_text' ELSE 'cims.enc_numeric' END,
+	attcollation = CASE attname WHEN 't' THEN (SELECT typcollation FROM pg_type WHERE oid = 'cims.enc_text'::regtype) ELSE 0 END
+WHERE attrelid = 'moved'::regclass AND attnum > 0;
+RESET allow_system_table_mods;
+\c
+SET client_min_messages = warning;
+SET ROLE types_reveal;
+INSERT INTO moved VALUES ('1980-01-01', 'x', 1);
+CREATE FUNCTION outcome(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE statement;
+	RETURN 'succeeded';
+EXCEPTION WHEN others THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END
+$$;
+SELECT outcome(format(statement, c, plain)), count(*) FROM (VALUES ('d', 'date'), ('t', 'text'), ('n', 'numeric')) AS col (c, plain),
+	(VALUES ('SELECT max(%s) FROM moved'), ('SELECT count(greatest(a.%1$s, b.%1$s)) FROM moved a, moved b'),
+		('SELECT count(*) FROM moved a JOIN moved b ON a.%1$s <= b.%1$s'), ('SELECT %1$s::%2$s FROM moved'), ('SELECT cims.shown(%1$s) FROM moved'),
+		('SELECT cims.shown(array_agg(%1$s)) FROM moved'), ('SELECT count(*) FROM moved WHERE %1$s = %1$s::%2$s')) s (statement)
+GROUP BY 1 ORDER BY 1;
+SELECT outcome($$SELECT count(*) FROM moved WHERE d < date '2000-01-01'$$), outcome($$SELECT count(*) FROM moved WHERE t < 'x'::text$$);
+SELECT count(*) FROM (SELECT d FROM moved ORDER BY d) s, (SELECT t FROM moved ORDER BY t) u, (SELECT n FROM moved ORDER BY n) v;
+SELECT count(DISTINCT d), count(DISTINCT t), count(DISTINCT n) FROM moved;
+SET cims.plain_results = off;
+SELECT d, t, n FROM moved;
+RESET cims.plain_results;
+SELECT column_name, problem, count(*) FROM cims.check_table('moved') GROUP BY 1, 2 ORDER BY 1;
+DROP TABLE moved;
+
 \c postgres
 DROP DATABASE cims_types;
 DROP ROLE types_none, types_mask, types_search, types_reveal;
