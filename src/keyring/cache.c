@@ -20,7 +20,9 @@ typedef struct KeyEntry
 	CimsKeyState state;
 	int wrapped_len;
 	unsigned char wrapped[CIMS_MAX_WRAPPED_LEN];
-	uint64 sealed; /* values sealed and not yet counted in shared memory */
+	uint64 sealed;             /* values sealed and not yet counted in shared memory */
+	struct KeyEntry *next;     /* among those with such values */
+	pg_atomic_uint64 *counter; /* in shared memory, once it is known */
 } KeyEntry;
 
 /* The columns of cims.keyring and cims.data_key. */
@@ -44,12 +46,11 @@ enum
 static CimsKeyring *current;
 static CimsKeyring *replaced; /* kept until the transaction ends */
 static bool expired;
-static bool sealed_any;
+static KeyEntry *uncounted; /* of every copy: the keys that have sealed since the last count */
 static Oid tables[3];
 
-/* the entries found last: what most calls ask for again */
+/* the entry found last, for values of other than the active keys */
 static KeyEntry *last_found;
-static KeyEntry *last_active;
 
 static CimsKeyring *load_keyring(void);
 static void load_row(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg);
@@ -59,7 +60,7 @@ static CimsKeyStatus open_entry(CimsKeyring *keyring, KeyEntry *entry, CimsDataK
 static CimsKeyStatus unwrap_entry(CimsKeyring *keyring, KeyEntry *entry);
 static CimsKeyStatus open_search(CimsKeyring *keyring, CimsSearchUse use);
 static void replace_current(void);
-static void count_sealed(CimsKeyring *keyring);
+static void count_sealed(void);
 static void free_keyring(CimsKeyring *keyring);
 static void free_replaced(void);
 
@@ -108,9 +109,7 @@ cims_class_table(void)
 void
 cims_keyring_end_transaction(void)
 {
-	if (sealed_any && current != NULL)
-		count_sealed(current);
-	sealed_any = false;
+	count_sealed();
 	if (cims_keyring_locked())
 		replace_current();
 	free_replaced();
@@ -160,13 +159,12 @@ cims_data_key_active(int32 class_id, CimsDataKey **key)
 	if (keyring == NULL || !keyring->initialised)
 		return CIMS_KEYS_NOT_INITIALISED;
 
-	if (last_active != NULL && last_active->key.class_id == class_id)
+	class = cims_class_entry(keyring, class_id);
+	if (likely(class != NULL && class->active_key != NULL))
 	{
-		*key = &last_active->key;
+		*key = class->active_key;
 		return CIMS_KEYS_OK;
 	}
-
-	class = cims_class_entry(keyring, class_id);
 	if (class != NULL && class->active_version != 0)
 	{
 		CimsDataKey wanted = {.class_id = class_id, .version = class->active_version};
@@ -177,7 +175,7 @@ cims_data_key_active(int32 class_id, CimsDataKey **key)
 		return CIMS_KEYS_NO_VERSION;
 	status = open_entry(keyring, entry, key);
 	if (status == CIMS_KEYS_OK)
-		last_active = entry;
+		class->active_key = *key;
 	return status;
 }
 
@@ -187,12 +185,19 @@ cims_data_key_find(int32 class_id, uint32 version, CimsDataKey **key)
 {
 	CimsDataKey wanted = {.class_id = class_id, .version = version};
 	CimsKeyring *keyring = cims_keyring_current();
+	CimsClassEntry *class;
 	KeyEntry *entry;
 	CimsKeyStatus status;
 
 	if (keyring == NULL || !keyring->initialised)
 		return CIMS_KEYS_NOT_INITIALISED;
 
+	class = cims_class_entry(keyring, class_id);
+	if (class != NULL && class->active_key != NULL && class->active_version == version)
+	{
+		*key = class->active_key;
+		return CIMS_KEYS_OK;
+	}
 	if (last_found != NULL && last_found->key.class_id == class_id && last_found->key.version == version)
 	{
 		*key = &last_found->key;
@@ -212,8 +217,12 @@ cims_data_key_find(int32 class_id, uint32 version, CimsDataKey **key)
 void
 cims_data_key_count_sealed(CimsDataKey *key)
 {
-	((KeyEntry *) key)->sealed++;
-	sealed_any = true;
+	KeyEntry *entry = (KeyEntry *) key;
+
+	if (entry->sealed++ > 0)
+		return;
+	entry->next = uncounted;
+	uncounted = entry;
 }
 
 /* Fetch a context under the search key. */
@@ -402,7 +411,6 @@ static void
 replace_current(void)
 {
 	last_found = NULL;
-	last_active = NULL;
 	if (current == NULL)
 		return;
 	current->next = replaced;
@@ -410,18 +418,19 @@ replace_current(void)
 	current = NULL;
 }
 
-/* Add what the keys of a copy have sealed to the counters in shared memory. */
+/* Add what keys have sealed to their counters in shared memory. */
 static void
-count_sealed(CimsKeyring *keyring)
+count_sealed(void)
 {
-	HASH_SEQ_STATUS scan;
-	KeyEntry *entry;
-
-	hash_seq_init(&scan, keyring->keys);
-	while ((entry = hash_seq_search(&scan)) != NULL)
+	while (uncounted != NULL)
 	{
-		if (entry->sealed > 0)
-			cims_keyring_count(entry->key.class_id, entry->key.version, entry->sealed);
+		KeyEntry *entry = uncounted;
+
+		uncounted = entry->next;
+		if (entry->counter == NULL)
+			entry->counter = cims_keyring_counter(entry->key.class_id, entry->key.version);
+		if (entry->counter != NULL)
+			pg_atomic_fetch_add_u64(entry->counter, entry->sealed);
 		entry->sealed = 0;
 	}
 }
@@ -433,7 +442,7 @@ free_keyring(CimsKeyring *keyring)
 	HASH_SEQ_STATUS scan;
 	KeyEntry *entry;
 
-	count_sealed(keyring);
+	count_sealed();
 	hash_seq_init(&scan, keyring->keys);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		cims_sealer_free(entry->key.sealer);

@@ -30,7 +30,7 @@ typedef struct CimsKeyringShared
 extern CimsKeyringShared *cims_keyring_shared;
 extern void cims_keyring_shared_init(void);
 extern void cims_keyring_bump(void);
-extern void cims_keyring_count(int32 class_id, uint32 version, uint64 values);
+extern pg_atomic_uint64 *cims_keyring_counter(int32 class_id, uint32 version);    /* NULL: there is no room for it */
 extern bool cims_keyring_counted(int32 class_id, uint32 version, uint64 *values); /* false: not known */
 
 static inline uint64
@@ -73,8 +73,9 @@ extern CimsKeyStatus cims_master_unlock(const CimsKeyringRow *row); /* row may b
 /* A class, and the version of its data key that seals. */
 typedef struct CimsClassEntry
 {
-	CimsClass class;       /* begins with the id, the key of the hash table */
-	uint32 active_version; /* 0: none */
+	CimsClass class;         /* begins with the id, the key of the hash table */
+	uint32 active_version;   /* 0: none */
+	CimsDataKey *active_key; /* that version, once it is unwrapped; lives as long as the entry */
 } CimsClassEntry;
 
 #define CIMS_LAST_CLASSES 64

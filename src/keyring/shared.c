@@ -4,8 +4,9 @@
  *		values each data key has sealed since the server started.
  *
  * Locking: the generation and the flag are atomics.  The table of counters is
- * guarded by counters_lock: shared to find an entry and add to it, exclusive
- * to make one.  An entry is never removed, and its count is an atomic.
+ * guarded by counters_lock: shared to find an entry, exclusive to make one.  An
+ * entry is never removed, and its count is an atomic: who has found it adds to it
+ * without the lock.
  */
 #include "postgres.h"
 
@@ -68,9 +69,9 @@ cims_keyring_bump(void)
 	pg_atomic_fetch_add_u64(&cims_keyring_shared->generation, 1);
 }
 
-/* Add to the number of values that a key of this database has sealed. */
-void
-cims_keyring_count(int32 class_id, uint32 version, uint64 values)
+/* Return the counter of the values that a key of this database has sealed, made where there is none; NULL where it finds no room. */
+pg_atomic_uint64 *
+cims_keyring_counter(int32 class_id, uint32 version)
 {
 	CounterKey key = {MyDatabaseId, class_id, version};
 	Counter *counter;
@@ -78,13 +79,9 @@ cims_keyring_count(int32 class_id, uint32 version, uint64 values)
 
 	LWLockAcquire(counters_lock, LW_SHARED);
 	counter = find_counter(&key, &free);
-	if (counter != NULL && !free)
-	{
-		pg_atomic_fetch_add_u64(&counter->values, values);
-		LWLockRelease(counters_lock);
-		return;
-	}
 	LWLockRelease(counters_lock);
+	if (counter != NULL && !free)
+		return &counter->values;
 
 	LWLockAcquire(counters_lock, LW_EXCLUSIVE);
 	counter = find_counter(&key, &free);
@@ -94,9 +91,9 @@ cims_keyring_count(int32 class_id, uint32 version, uint64 values)
 	{
 		counter->used = true;
 		counter->key = key;
-		pg_atomic_fetch_add_u64(&counter->values, values);
 	}
 	LWLockRelease(counters_lock);
+	return counter == NULL ? NULL : &counter->values;
 }
 
 /* Look up how many values a key of this database has sealed; false where that is not known. */
