@@ -3,23 +3,26 @@
  *		HMAC (RFC 2104), HKDF (RFC 5869) and plain digests, over SHA-256
  *		(FIPS 180-4) or SM3 (GB/T 32905).
  *
- * An HMAC context is keyed once: OpenSSL keeps the states after the inner and
- * outer padded key, and starts each message from them.  A context remembers its
- * last short message: a search by equality asks for the code of one and the same
- * value for its hash and for every comparison.
+ * An HMAC context is keyed once: it keeps the states of the hash after the inner
+ * and the outer padded key, and starts each message from copies of them (RFC 2104
+ * section 4).  OpenSSL's own HMAC does the same at half as much again.  A context
+ * remembers its last short message: a search by equality asks for the code of one
+ * and the same value for its hash and for every comparison.
  */
 #include <string.h>
 
-#include <openssl/core_names.h>
-#include <openssl/params.h>
-
 #include "crypto/internal.h"
 
+#define BLOCK_LEN 64 /* of SHA-256 and SM3 */
+#define INNER_PAD 0x36
+#define OUTER_PAD 0x5c
 #define REMEMBERED_MAX 128
 
 struct CimsMac
 {
-	EVP_MAC_CTX *ctx;
+	EVP_MD_CTX *inner; /* after the key and the inner pad */
+	EVP_MD_CTX *outer; /* after the key and the outer pad */
+	EVP_MD_CTX *work;
 	bool remembers;
 	size_t message_len;
 	unsigned char message[REMEMBERED_MAX]; /* the last one that was no longer than this */
@@ -39,15 +42,27 @@ digest_of(CimsHash hash)
 	return NULL;
 }
 
+/* Starts a hash with the padded key. */
+static bool
+start_with_pad(EVP_MD_CTX *ctx, const EVP_MD *md, const unsigned char key[BLOCK_LEN], unsigned char pad)
+{
+	unsigned char block[BLOCK_LEN];
+	bool done;
+
+	for (int i = 0; i < BLOCK_LEN; i++)
+		block[i] = key[i] ^ pad;
+	done = ctx != NULL && EVP_DigestInit_ex(ctx, md, NULL) == 1 && EVP_DigestUpdate(ctx, block, BLOCK_LEN) == 1;
+	cims_crypto_wipe(block, BLOCK_LEN);
+	return done;
+}
+
 /* Makes an HMAC context of one key of at least one byte, or returns NULL. */
 CimsMac *
 cims_mac_new(CimsHash hash, const unsigned char *key, size_t key_len)
 {
-	char *name = hash == CIMS_HASH_SM3 ? "SM3" : "SHA256";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
-		OSSL_PARAM_construct_end()};
+	unsigned char block[BLOCK_LEN] = {0};
 	CimsMac *mac;
+	bool done;
 
 	if (cims_crypto_init() != CIMS_CRYPTO_OK || digest_of(hash) == NULL || key_len == 0)
 		return NULL;
@@ -57,8 +72,16 @@ cims_mac_new(CimsHash hash, const unsigned char *key, size_t key_len)
 		(void) cims_crypto_fail(CIMS_CRYPTO_FAILED);
 		return NULL;
 	}
-	mac->ctx = EVP_MAC_CTX_new(cims_provider.hmac);
-	if (mac->ctx == NULL || EVP_MAC_init(mac->ctx, key, key_len, params) != 1)
+	mac->inner = EVP_MD_CTX_new();
+	mac->outer = EVP_MD_CTX_new();
+	mac->work = EVP_MD_CTX_new();
+	if (key_len <= BLOCK_LEN)
+		memcpy(block, key, key_len);
+	done = mac->work != NULL && (key_len <= BLOCK_LEN || cims_digest(hash, key, key_len, block) == CIMS_CRYPTO_OK) &&
+		   start_with_pad(mac->inner, digest_of(hash), block, INNER_PAD) &&
+		   start_with_pad(mac->outer, digest_of(hash), block, OUTER_PAD);
+	cims_crypto_wipe(block, sizeof(block));
+	if (!done)
 	{
 		(void) cims_crypto_fail(CIMS_CRYPTO_FAILED);
 		cims_mac_free(mac);
@@ -107,7 +130,6 @@ take_down(CimsMac *mac, const CimsBytes *parts, int n_parts)
 CimsCryptoStatus
 cims_mac_sign(CimsMac *mac, const CimsBytes *parts, int n_parts, unsigned char out[CIMS_MAC_LEN])
 {
-	size_t out_len = 0;
 	bool taken_down, done;
 
 	if (is_remembered(mac, parts, n_parts))
@@ -116,10 +138,11 @@ cims_mac_sign(CimsMac *mac, const CimsBytes *parts, int n_parts, unsigned char o
 		return CIMS_CRYPTO_OK;
 	}
 	taken_down = take_down(mac, parts, n_parts);
-	done = EVP_MAC_init(mac->ctx, NULL, 0, NULL) == 1;
+	done = EVP_MD_CTX_copy_ex(mac->work, mac->inner) == 1;
 	for (int i = 0; done && i < n_parts; i++)
-		done = parts[i].len == 0 || EVP_MAC_update(mac->ctx, parts[i].data, parts[i].len) == 1;
-	if (!done || EVP_MAC_final(mac->ctx, out, &out_len, CIMS_MAC_LEN) != 1 || out_len != CIMS_MAC_LEN)
+		done = parts[i].len == 0 || EVP_DigestUpdate(mac->work, parts[i].data, parts[i].len) == 1;
+	if (!done || EVP_DigestFinal_ex(mac->work, out, NULL) != 1 || EVP_MD_CTX_copy_ex(mac->work, mac->outer) != 1 ||
+		EVP_DigestUpdate(mac->work, out, CIMS_MAC_LEN) != 1 || EVP_DigestFinal_ex(mac->work, out, NULL) != 1)
 	{
 		cims_crypto_wipe(out, CIMS_MAC_LEN);
 		return cims_crypto_fail(CIMS_CRYPTO_FAILED);
@@ -135,7 +158,9 @@ cims_mac_free(CimsMac *mac)
 {
 	if (mac == NULL)
 		return;
-	EVP_MAC_CTX_free(mac->ctx);
+	EVP_MD_CTX_free(mac->inner);
+	EVP_MD_CTX_free(mac->outer);
+	EVP_MD_CTX_free(mac->work);
 	OPENSSL_clear_free(mac, sizeof(*mac));
 }
 
