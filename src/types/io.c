@@ -104,16 +104,15 @@ cims_value_accept(CimsSealedType type, const char *armor, size_t len, int32 typm
 struct varlena *
 cims_value_from_plain(CimsSealedType type, Datum plain, int32 typmod)
 {
-	const CimsClass *found;
 	CimsClass class;
 
-	if (typmod > 0 && typmod != cims_class_default_id() && (found = cims_class_find(typmod)) != NULL)
+	cims_class_to_seal(typmod, &class);
+	if (class.id != cims_class_default_id())
 	{
-		class = *found;
 		cims_refuse_stored_mask(type, plain, &class);
 		plain = cims_plain_limit(type, plain, &class);
 	}
-	return cims_value_seal(type, plain, typmod);
+	return cims_value_seal_under(type, plain, &class);
 }
 
 /* Tells whether a text is the armor of some version; one that this server does not know is an error, no plaintext. */

@@ -320,6 +320,25 @@ cims_plain_fold(CimsSealedType type, Datum plain, CimsNormalForm form)
 	return CStringGetTextDatum(str_tolower(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), DEFAULT_COLLATION_OID));
 }
 
+/* Tells whether the bytes that are sealed for plaintexts of a type are their normal form. */
+bool
+cims_plain_is_normal(CimsSealedType type, CimsNormalForm form)
+{
+	switch (type)
+	{
+		case CIMS_TYPE_TEXT:
+			return form == CIMS_NORMAL_NONE;
+		case CIMS_TYPE_DATE:
+		case CIMS_TYPE_TIMESTAMPTZ:
+		case CIMS_TYPE_BYTEA:
+			return true;
+		case CIMS_TYPE_NUMERIC:
+		case CIMS_TYPE_JSONB:
+			break;
+	}
+	return false;
+}
+
 /* Gives the bytes that are the same for plaintexts which are equal. */
 CimsBytes
 cims_plain_normal_form(CimsSealedType type, Datum plain, CimsNormalForm form)

@@ -11,14 +11,13 @@
 
 #include "types/types.h"
 
-/* Makes the token of a plaintext under the search key. */
-void
-cims_token_of_plain(CimsSealedType type, Datum plain, CimsNormalForm form,
-					unsigned char token[CIMS_TOKEN_LEN])
+/* Makes the token of a normal form under the search key, and returns with what. */
+CimsTokenScheme
+cims_token_of_normal_form(CimsSealedType type, CimsBytes normal_form, unsigned char token[CIMS_TOKEN_LEN])
 {
 	unsigned char type_byte = (unsigned char) type;
 	unsigned char digest[CIMS_MAC_LEN];
-	CimsBytes parts[2] = {{&type_byte, 1}, cims_plain_normal_form(type, plain, form)};
+	CimsBytes parts[2] = {{&type_byte, 1}, normal_form};
 	CimsMac *mac;
 	CimsTokenScheme scheme;
 	CimsKeyStatus status = cims_search_mac(CIMS_SEARCH_TOKEN, &mac, &scheme);
@@ -28,6 +27,15 @@ cims_token_of_plain(CimsSealedType type, Datum plain, CimsNormalForm form,
 	if (cims_mac_sign(mac, parts, 2, digest) != CIMS_CRYPTO_OK)
 		elog(ERROR, "could not compute an equality token");
 	memcpy(token, digest, CIMS_TOKEN_LEN);
+	return scheme;
+}
+
+/* Makes the token of a plaintext under the search key. */
+void
+cims_token_of_plain(CimsSealedType type, Datum plain, CimsNormalForm form,
+					unsigned char token[CIMS_TOKEN_LEN])
+{
+	(void) cims_token_of_normal_form(type, cims_plain_normal_form(type, plain, form), token);
 }
 
 /* What comparisons open; made at the first use, emptied after each. */

@@ -44,6 +44,7 @@ extern char *cims_plain_output(CimsSealedType type, Datum plain);
 extern bytea *cims_plain_send(CimsSealedType type, Datum plain);
 extern CimsBytes cims_plain_to_bytes(CimsSealedType type, Datum plain);
 extern Datum cims_plain_from_bytes(CimsSealedType type, CimsBytes bytes);
+extern bool cims_plain_is_normal(CimsSealedType type, CimsNormalForm form); /* its sealed bytes are the normal form */
 extern CimsBytes cims_plain_normal_form(CimsSealedType type, Datum plain, CimsNormalForm form);
 extern Datum cims_plain_fold(CimsSealedType type, Datum plain, CimsNormalForm form);
 extern int cims_plain_compare(CimsSealedType type, Datum a, Datum b, Oid collation);
@@ -68,6 +69,8 @@ extern text *cims_value_reveal_text(struct varlena *value);
 
 /* value.c: seals a plaintext under a class's active key; class_id < 1 stands for "default", a literal in flight */
 extern struct varlena *cims_value_seal(CimsSealedType type, Datum plain, int32 class_id);
+extern void cims_class_to_seal(int32 class_id, CimsClass *class); /* a copy of that class */
+extern struct varlena *cims_value_seal_under(CimsSealedType type, Datum plain, const CimsClass *class);
 
 /* value.c: a literal in flight whose token is that of another class's normal form */
 extern struct varlena *cims_value_seal_literal(CimsSealedType type, Datum plain, CimsNormalForm form);
@@ -82,7 +85,9 @@ extern char *cims_value_armor(struct varlena *value);
 /* sealed_text.c: the value of an armored text; raises where it is none */
 extern struct varlena *cims_value_of_armor(const char *armor, size_t len, CimsSealed *sealed);
 
-/* token.c: the equality token of a plaintext, and of a value (by decryption where it carries none) */
+/* token.c: the equality token of a normal form, of a plaintext, and of a value (by decryption where it carries none) */
+extern CimsTokenScheme cims_token_of_normal_form(CimsSealedType type, CimsBytes normal_form,
+												 unsigned char token[CIMS_TOKEN_LEN]);
 extern void cims_token_of_plain(CimsSealedType type, Datum plain, CimsNormalForm form,
 								unsigned char token[CIMS_TOKEN_LEN]);
 extern MemoryContext cims_scratch_enter(void); /* a context for what a comparison opens */

@@ -142,9 +142,9 @@ derive_nonce(const CimsSealed *sealed, CimsBytes plain, unsigned char *nonce)
 	memcpy(nonce, digest, cims_suite_nonce_len(sealed->suite));
 }
 
-/* Fills the header of a new value, with the token of a normal form; token is room for it. */
+/* Fills the header of a new value, with the token of a normal form; token is room for it, bytes are what is sealed. */
 static void
-prepare_header(CimsSealed *sealed, CimsSealedType type, Datum plain, const CimsClass *class,
+prepare_header(CimsSealed *sealed, CimsSealedType type, Datum plain, CimsBytes bytes, const CimsClass *class,
 			   CimsNormalForm form, unsigned char token[CIMS_TOKEN_LEN])
 {
 	memset(sealed, 0, sizeof(*sealed));
@@ -154,11 +154,9 @@ prepare_header(CimsSealed *sealed, CimsSealedType type, Datum plain, const CimsC
 		sealed->flags |= CIMS_FLAG_LITERAL;
 	if (class->equality)
 	{
-		CimsMac *mac;
-
-		cims_token_of_plain(type, plain, form, token);
-		if (cims_search_mac(CIMS_SEARCH_TOKEN, &mac, &sealed->token_scheme) != CIMS_KEYS_OK)
-			elog(ERROR, "search key went away while sealing");
+		if (!cims_plain_is_normal(type, form))
+			bytes = cims_plain_normal_form(type, plain, form);
+		sealed->token_scheme = cims_token_of_normal_form(type, bytes, token);
 		sealed->token = token;
 	}
 }
@@ -177,7 +175,7 @@ seal_value(CimsSealedType type, Datum plain, const CimsClass *class, CimsNormalF
 	size_t header_len, nonce_len;
 
 	bytes = cims_plain_to_bytes(type, plain);
-	prepare_header(&sealed, type, plain, class, form, token);
+	prepare_header(&sealed, type, plain, bytes, class, form, token);
 	/* the key last: nothing between here and its use may drop it */
 	status = cims_data_key_active(class->id, &key);
 	if (unlikely(status != CIMS_KEYS_OK))
@@ -216,37 +214,46 @@ seal_value(CimsSealedType type, Datum plain, const CimsClass *class, CimsNormalF
 	return value;
 }
 
-/* Copies a class that values are to be sealed under, or raises why there is none. */
-static CimsClass
-class_to_seal(int32 class_id)
+/* Copies a class that values are to be sealed under, "default" for an id below 1, or raises why there is none. */
+void
+cims_class_to_seal(int32 class_id, CimsClass *class)
 {
-	const CimsClass *class = cims_class_find(class_id);
+	const CimsClass *found = cims_class_find(class_id < 1 ? cims_class_default_id() : class_id);
 
-	if (unlikely(class == NULL && !cims_keyring_initialised()))
+	if (unlikely(found == NULL && !cims_keyring_initialised()))
 		cims_keyring_error(CIMS_KEYS_NOT_INITIALISED, class_id, 0);
-	if (unlikely(class == NULL))
+	if (unlikely(found == NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("class %d does not exist", class_id),
 				 errdetail("It stands as the type modifier of the column; the number is that of a name which no class has."),
 				 errhint("Make the class by cims.create_class, or give the column another one by ALTER TABLE.")));
-	return *class;
+	*class = *found;
+}
+
+/* Seals a plaintext under the active key of the class with an id. */
+struct varlena *
+cims_value_seal(CimsSealedType type, Datum plain, int32 class_id)
+{
+	CimsClass class;
+
+	cims_class_to_seal(class_id, &class);
+	return cims_value_seal_under(type, plain, &class);
 }
 
 /* Seals a plaintext under a class's active key. */
 struct varlena *
-cims_value_seal(CimsSealedType type, Datum plain, int32 class_id)
+cims_value_seal_under(CimsSealedType type, Datum plain, const CimsClass *class)
 {
-	CimsClass class = class_to_seal(class_id < 1 ? cims_class_default_id() : class_id);
-
-	return seal_value(type, plain, &class, class.normal_form);
+	return seal_value(type, plain, class, class->normal_form);
 }
 
 /* Seals a literal in flight whose token is that of another class's normal form. */
 struct varlena *
 cims_value_seal_literal(CimsSealedType type, Datum plain, CimsNormalForm form)
 {
-	CimsClass class = class_to_seal(cims_class_default_id());
+	CimsClass class;
 
+	cims_class_to_seal(0, &class);
 	return seal_value(type, plain, &class, form);
 }
