@@ -368,11 +368,14 @@ client_sent(const char *source_text)
 	return debug_query_string != NULL ? source_text == debug_query_string : error_context_stack == NULL;
 }
 
-/* Casts the result columns of a statement, if a client sent it. */
+/* Brings the parameters and the result columns of a statement to plain types, if a client sent it. */
 void
-cims_result_rewrite(const char *source_text, Query *query)
+cims_result_rewrite(ParseState *pstate, Query *query)
 {
-	if (!plain_results || !client_sent(source_text) || cims_output_is_sealed() || !cims_type_oids()->installed)
+	if (!client_sent(pstate->p_sourcetext) || !cims_type_oids()->installed)
+		return;
+	cims_parameter_rewrite(pstate, query);
+	if (!plain_results || cims_output_is_sealed())
 		return;
 	if (query->commandType == CMD_UTILITY && query->utilityStmt != NULL &&
 		IsA(query->utilityStmt, DeclareCursorStmt))

@@ -73,13 +73,20 @@ forget_pairs(Datum arg, int cache_id, uint32 hash_value)
 	pairs_valid = false;
 }
 
+/* Finds an operator in pg_catalog. */
+Oid
+cims_rewrite_find_operator(const char *name, Oid left, Oid right)
+{
+	return GetSysCacheOid4(OPERNAMENSP, Anum_pg_operator_oid, CStringGetDatum(name),
+						   ObjectIdGetDatum(left), ObjectIdGetDatum(right),
+						   ObjectIdGetDatum(PG_CATALOG_NAMESPACE));
+}
+
 /* Finds an operator of (type, type) in pg_catalog. */
 static Oid
 find_operator(const char *name, Oid type)
 {
-	return GetSysCacheOid4(OPERNAMENSP, Anum_pg_operator_oid, CStringGetDatum(name),
-						   ObjectIdGetDatum(type), ObjectIdGetDatum(type),
-						   ObjectIdGetDatum(PG_CATALOG_NAMESPACE));
+	return cims_rewrite_find_operator(name, type, type);
 }
 
 /* Looks the operator pairs up. */
@@ -427,7 +434,7 @@ analyze_query(ParseState *pstate, Query *query, JumbleState *jumble)
 	if (next_post_parse_analyze != NULL)
 		next_post_parse_analyze(pstate, query, jumble);
 	if (planner_depth == 0)
-		cims_result_rewrite(pstate->p_sourcetext, query);
+		cims_result_rewrite(pstate, query);
 	else if (query->commandType == CMD_SELECT)
 	{
 		Query *rewritten = rewrite_query(query);

@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_node.h"
 #include "utils/relcache.h"
 #include "cims_compat.h"
 #include "crypto/crypto.h"
@@ -137,15 +138,19 @@ extern struct varlena *cims_value_from_plain(CimsSealedType type, Datum plain, i
 /* display.c: the order of what the current role sees; rewriting of queries to it */
 extern int cims_display_compare(struct varlena *a, struct varlena *b, Oid collation);
 
-/* rewrite.c, for inline.c: what the planner hook changes */
+/* rewrite.c, for inline.c and parameter.c: what the planner hook changes */
 extern bool cims_rewrite_is_planning(void);
 extern bool cims_rewrite_sorts_by_token(Oid sortop);
 extern bool cims_rewrite_changes(Node *node);
 extern bool cims_rewrite_is_equality(Oid opno); /* of encrypted text */
+extern Oid cims_rewrite_find_operator(const char *name, Oid left, Oid right);
 
 /* result.c: plain types for the clients' results */
 extern void cims_result_init(void);
-extern void cims_result_rewrite(const char *source_text, Query *query);
+extern void cims_result_rewrite(ParseState *pstate, Query *query);
+
+/* parameter.c: plain types for the clients' parameters */
+extern void cims_parameter_rewrite(ParseState *pstate, Query *query);
 
 /* rewrite.c, guard.c, object.c: hooks */
 extern void cims_rewrite_init(void);
