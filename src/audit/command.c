@@ -331,10 +331,8 @@ object_accessed(ObjectAccessType access, Oid class_id, Oid object, int sub, void
 
 	if (next_object_access)
 		next_object_access(access, class_id, object, sub, arg);
-	if (access_is_internal(access, arg))
-		return;
-	if (frame == NULL || record_is_at_work() || (access != OAT_POST_CREATE && access != OAT_POST_ALTER && access != OAT_DROP) ||
-		installs_record() || !record_is_here())
+	if (frame == NULL || (access != OAT_POST_CREATE && access != OAT_POST_ALTER && access != OAT_DROP) ||
+		access_is_internal(access, arg) || record_is_at_work() || installs_record() || !record_is_here())
 		return;
 
 	relation = relation_of(class_id, object);

@@ -202,8 +202,9 @@ watch_objects(ObjectAccessType access, Oid catalog, Oid object, int sub_id, void
 
 	if (next_object_access != NULL)
 		next_object_access(access, catalog, object, sub_id, arg);
-	if (writing || dropping || creating_extension || IsBinaryUpgrade || !IsTransactionState() ||
-		!(access == OAT_POST_CREATE || access == OAT_POST_ALTER || access == OAT_DROP || access == OAT_TRUNCATE) ||
+	/* most calls, one for each function of each plan that starts, are of the other kinds */
+	if (!(access == OAT_POST_CREATE || access == OAT_POST_ALTER || access == OAT_DROP || access == OAT_TRUNCATE) ||
+		writing || dropping || creating_extension || IsBinaryUpgrade || !IsTransactionState() ||
 		access_is_internal(access, arg) || !OidIsValid(cims_audit_oids()->event))
 		return;
 
