@@ -13,25 +13,6 @@
 #
 # Plain POSIX shell: Debian's sh is dash.
 
-# Every package that a script here may need, in one place.  The server version
-# follows PG_CONFIG where that is given.
-pg_major=15
-if [ -n "${PG_CONFIG:-}" ]
-then
-	pg_major=$("$PG_CONFIG" --version) || { echo "PG_CONFIG=$PG_CONFIG cannot be run" >&2; exit 1; }
-	pg_major=$(echo "$pg_major" | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
-fi
-packages_build="make gcc libc6-dev libssl-dev postgresql-$pg_major postgresql-client-$pg_major postgresql-server-dev-$pg_major"
-packages_demo="$packages_build openssl python3 pgbouncer"
-packages_test="$packages_demo python3-django python3-psycopg2 python3-sqlalchemy binutils perl libipc-run-perl clang-format-14 clang-14 libclang-rt-14-dev softhsm2 opensc faketime oathtool"
-packages_long="$packages_test valgrind"
-
-# Flags that the gate compiles with.  The three -Wno- are for PostgreSQL's own
-# macros and calling convention: every SQL function has a parameter it may not
-# use, PG_GETARG and heap macros compare signed with unsigned, and hash and GUC
-# tables are initialised by their first members.
-c_flags="-Wall -Wextra -Werror -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers"
-
 say()
 {
 	printf '%s\n' "$*"
@@ -43,10 +24,29 @@ die()
 	exit 1
 }
 
-# Print the packages among the arguments that are not installed.
+# Every package that a script here may need, in one place.  The server version
+# follows PG_CONFIG where that is given, by its path where it is not installed yet.
+pg_major=15
+if [ -n "${PG_CONFIG:-}" ]
+then
+	pg_major=$("$PG_CONFIG" --version 2>/dev/null || say "$PG_CONFIG")
+	pg_major=$(say "$pg_major" | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p; s,.*/lib/postgresql/\([0-9]*\)/bin/pg_config$,\1,p')
+	[ -n "$pg_major" ] || die "PG_CONFIG=$PG_CONFIG cannot be run, and its path does not say which version to install"
+fi
+packages_build="make gcc libc6-dev libssl-dev postgresql-$pg_major postgresql-client-$pg_major postgresql-server-dev-$pg_major"
+packages_demo="$packages_build openssl python3 pgbouncer"
+packages_tap="$packages_demo perl libipc-run-perl python3-django python3-psycopg2 python3-sqlalchemy softhsm2 opensc faketime oathtool"
+
+# Flags that the gate compiles with.  The three -Wno- are for PostgreSQL's own
+# macros and calling convention: every SQL function has a parameter it may not
+# use, PG_GETARG and heap macros compare signed with unsigned, and hash and GUC
+# tables are initialised by their first members.
+c_flags="-Wall -Wextra -Werror -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers"
+
+# Print the packages among the arguments that are not installed, each once.
 missing_packages()
 {
-	for package in "$@"
+	for package in $(printf '%s\n' "$@" | sort -u)
 	do
 		dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || printf '%s ' "$package"
 	done

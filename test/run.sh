@@ -29,12 +29,28 @@ then
 	steps="symbols format includes unit regress isolation tap client demo fuzz"
 	[ "$long" = no ] || steps="$steps sanitize valgrind"
 fi
-wanted=$packages_test
-case $steps in *valgrind*) wanted=$packages_long ;; esac
-if [ -f "$(dirname "$0")/client/packages" ]
-then
-	case $steps in *client*) wanted="$wanted $(client_packages "$(dirname "$0")/client/packages")" ;; esac
-fi
+
+# Print the packages that a step needs beyond those that build the extension.
+step_packages()
+{
+	case $1 in
+		symbols) say binutils ;;
+		format) say clang-format-14 ;;
+		unit) say perl ;;
+		tap) say "$packages_tap" ;;
+		client) say openssl "$(client_packages "$(dirname "$0")/client/packages")" ;;
+		demo) say "$packages_demo" ;;
+		fuzz) say clang-14 libclang-rt-14-dev ;;
+		sanitize) say perl ;;
+		valgrind) say valgrind ;;
+	esac
+}
+
+wanted=$packages_build
+for name in $steps
+do
+	wanted="$wanted $(step_packages "$name")"
+done
 enter_workshop "$wanted" "$@"
 
 fuzz_seconds=5

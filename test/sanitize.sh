@@ -8,7 +8,7 @@
 # memory by context, and a process at its end not at all.
 set -eu
 . "$(dirname "$0")/lib.sh"
-enter_workshop "$packages_test" "$@"
+enter_workshop "$packages_build perl" "$@"
 
 reports=$workshop/reports
 mkdir "$reports"

@@ -6,7 +6,7 @@
 # left out by asking for cims in the stack, and by valgrind.supp.
 set -eu
 . "$(dirname "$0")/lib.sh"
-enter_workshop "$packages_long" "$@"
+enter_workshop "$packages_build valgrind" "$@"
 
 reports=$workshop/reports
 mkdir "$reports"
