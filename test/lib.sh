@@ -120,7 +120,7 @@ need_packages()
 	if [ "$(id -u)" -ne 0 ]
 	then
 		say "These packages are missing. Install them, then run this again:" >&2
-		say "    sudo apt-get install --no-install-recommends $missing" >&2
+		say "    sudo apt-get update; sudo apt-get install --no-install-recommends $missing" >&2
 		say "(Where no PostgreSQL $pg_major is installed yet, Debian's package also makes and starts a cluster;" >&2
 		say "\"create_main_cluster = false\" in /etc/postgresql-common/createcluster.d/local.conf prevents that.)" >&2
 		exit 1
