@@ -140,6 +140,13 @@
 	brinGetTupleForHeapBlock(map, block, buffer, offset, NULL, BUFFER_LOCK_SHARE, NULL)
 #endif
 
+/* access/genam.h; from 17 on what an index remembers of one insertion for the next may hold buffers, to be let go of */
+#if PG_VERSION_NUM >= 170000
+#define CIMS_INDEX_INSERT_CLEANUP(index, info) index_insert_cleanup(index, info)
+#else
+#define CIMS_INDEX_INSERT_CLEANUP(index, info) ((void) (info))
+#endif
+
 /* 18: index scans are instrumented; one process alone iterates over a bitmap by functions of its own */
 #if PG_VERSION_NUM >= 180000
 #define CIMS_INDEX_BEGINSCAN(heap, index, snapshot, keys) index_beginscan(heap, index, snapshot, NULL, keys, 0)

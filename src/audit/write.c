@@ -216,10 +216,14 @@ find_partition(Relation parent, TimestampTz at)
 static void
 close_target(Target *target)
 {
-	ListCell *cell;
+	ListCell *index_cell;
+	ListCell *info_cell;
 
-	foreach (cell, target->indexes)
-		index_close((Relation) lfirst(cell), NoLock);
+	forboth (index_cell, target->indexes, info_cell, known.infos)
+	{
+		CIMS_INDEX_INSERT_CLEANUP((Relation) lfirst(index_cell), (IndexInfo *) lfirst(info_cell));
+		index_close((Relation) lfirst(index_cell), NoLock);
+	}
 	relation_close(target->partition, NoLock);
 	table_close(target->parent, NoLock);
 }
