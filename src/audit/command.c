@@ -71,6 +71,9 @@ static Frame *running; /* the innermost command that is looked at; set and resto
 static bool resting;   /* what runs is the record's own work; set and restored by cims_command_rest, and when an error ends it */
 static uint64 commands_seen;
 
+static void run_command(PlannedStmt *statement, const char *query_string, bool read_only_tree,
+						ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+						DestReceiver *destination, QueryCompletion *completion);
 static void process_utility(PlannedStmt *statement, const char *query_string, bool read_only_tree,
 							ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
 							DestReceiver *destination, QueryCompletion *completion);
@@ -126,6 +129,17 @@ cims_commands_seen(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64((int64) commands_seen);
 }
 
+/* Let a command run. */
+static void
+run_command(PlannedStmt *statement, const char *query_string, bool read_only_tree, ProcessUtilityContext context,
+			ParamListInfo params, QueryEnvironment *environment, DestReceiver *destination, QueryCompletion *completion)
+{
+	if (next_process_utility)
+		next_process_utility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+	else
+		standard_ProcessUtility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+}
+
 /* Utility hook. */
 static void
 process_utility(PlannedStmt *statement, const char *query_string, bool read_only_tree, ProcessUtilityContext context,
@@ -133,13 +147,12 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 				QueryCompletion *completion)
 {
 	Frame *outer = running;
-	ProcessUtility_hook_type next = next_process_utility ? next_process_utility : standard_ProcessUtility;
 	Frame *frame;
 
 	commands_seen++;
 	if (!concerns_record(statement->utilityStmt, context))
 	{
-		next(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+		run_command(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 		return;
 	}
 
@@ -151,7 +164,7 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 	{
 		running = frame;
 		begin_command(frame);
-		next(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+		run_command(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 		end_command(frame);
 	}
 	PG_FINALLY();
