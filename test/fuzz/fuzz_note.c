@@ -6,7 +6,7 @@
 #include "fuzz.h"
 #include "merkle/merkle.h"
 
-static const CimsSecret seed = {"thirty-two bytes that nobody has"};
+static const CimsSecret seed = {"thirty-one bytes, then the zero"};
 static CimsNoteKey key;
 
 /* Makes the one key of this fuzzer, once. */

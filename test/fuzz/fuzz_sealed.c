@@ -11,7 +11,7 @@ static void
 try_sealers(const CimsSealed *sealed)
 {
 	static CimsSealer *sealers[3];
-	static const CimsSecret key = {"thirty-two bytes that nobody has"};
+	static const CimsSecret key = {"thirty-one bytes, then the zero"};
 	CimsSealer **sealer = &sealers[sealed->suite];
 	unsigned char *out = malloc(sealed->body.len + CIMS_TAG_LEN);
 	unsigned char *back = malloc(sealed->body.len + CIMS_TAG_LEN);
