@@ -31,7 +31,7 @@ typedef struct Bench
 	unsigned failures;
 } Bench;
 
-static const CimsSecret key = {"thirty-two bytes of a data key.."};
+static const CimsSecret key = {"31 bytes of a key, then a zero."};
 static unsigned char header[HEADER_LEN] = "twenty-eight header bytes ..";
 static const CimsBytes aad = {header, HEADER_LEN};
 static const CimsBytes plain = {(const unsigned char *) "110105199005061234", VALUE_LEN};

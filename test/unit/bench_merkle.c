@@ -29,7 +29,7 @@ typedef struct Bench
 	unsigned failures;
 } Bench;
 
-static const CimsSecret seed = {"thirty-two bytes that nobody has"};
+static const CimsSecret seed = {"thirty-one bytes, then the zero"};
 static const unsigned char large[128] = "one hundred and twenty-eight bytes";
 static const char text[] = "example.com/log\n1000000\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
 

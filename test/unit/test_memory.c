@@ -20,7 +20,7 @@
 /* An operation: its output, of *len bytes, is the same each time it succeeds. */
 typedef CimsCryptoStatus (*Operation)(unsigned char *out, size_t *len);
 
-static const CimsSecret key = {"thirty-two bytes of a data key.."};
+static const CimsSecret key = {"31 bytes of a key, then a zero."};
 static const CimsBytes bound = {(const unsigned char *) "header", 6};
 static const CimsBytes plain = {(const unsigned char *) "110105199005061234", 18};
 static const unsigned char nonce[CIMS_MAX_NONCE_LEN] = "a nonce of the caller's";

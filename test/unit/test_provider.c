@@ -30,7 +30,7 @@ typedef enum Fault
 } Fault;
 
 static Fault fault = FAULT_NONE;
-static const CimsSecret key = {"thirty-two bytes of a data key.."};
+static const CimsSecret key = {"31 bytes of a key, then a zero."};
 static const CimsBytes text = {(const unsigned char *) "text", 4};
 
 /* Finds OpenSSL's own function behind one of ours. */

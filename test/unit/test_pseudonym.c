@@ -238,7 +238,7 @@ test_long_text(void)
 int
 main(void)
 {
-	static const unsigned char secret[32] = "a key of thirty-two bytes, or so";
+	static const unsigned char secret[32] = "a key of 31 bytes and the last 0";
 	CimsPseudonymKind kind;
 
 	if (cims_crypto_init() != CIMS_CRYPTO_OK)

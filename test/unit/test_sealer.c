@@ -18,7 +18,7 @@
 
 static const CimsSuite suites[] = {CIMS_SUITE_XAES_256_GCM, CIMS_SUITE_SM4_CTR_HMAC_SM3};
 static const char *const suite_names[] = {"xaes-256-gcm", "sm4-ctr-hmac-sm3"};
-static const CimsSecret key = {"thirty-two bytes of a data key.."};
+static const CimsSecret key = {"31 bytes of a key, then a zero."};
 static const CimsBytes aad = {(const unsigned char *) "associated data", 15};
 
 /* Lends the bytes of a C string. */
