@@ -76,6 +76,13 @@ COMMENT ON FUNCTION cims.make_event_partitions() IS
 	'makes the partitions of the audit record that are needed now and soon, and returns how many; to be called again where the record was read at that moment';
 REVOKE ALL ON FUNCTION cims.make_event_partitions() FROM PUBLIC;
 
+CREATE FUNCTION cims.sweep_overflow() RETURNS bigint
+	LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+	AS 'MODULE_PATHNAME', 'cims_sweep_overflow';
+COMMENT ON FUNCTION cims.sweep_overflow() IS
+	'moves events for whose time no partition was made from cims.event_overflow, as they are, to partitions of their own, so that they can be dropped with these, records that, and returns how many; who reads the record waits, and so does who writes events for such a time';
+REVOKE ALL ON FUNCTION cims.sweep_overflow() FROM PUBLIC;
+
 CREATE FUNCTION cims.record_event(operation "char", relation oid, detail jsonb) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cims_record_event';
 COMMENT ON FUNCTION cims.record_event("char", oid, jsonb) IS

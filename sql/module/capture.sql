@@ -435,7 +435,7 @@ AS $$
 	SELECT 'no partition for the time ahead', 'cims.event', '{}', 'SELECT cims.make_event_partitions()'
 	WHERE NOT EXISTS (SELECT FROM cims.event_partitions() p WHERE p.upper > now() + '1 day')
 	UNION ALL
-	SELECT 'overflow partition is in use', 'cims.event_overflow', '{}', 'SELECT cims.make_event_partitions(), and see that the worker runs.'
+	SELECT 'overflow partition is in use', 'cims.event_overflow', '{}', 'SELECT cims.make_event_partitions(), see that the worker runs; then SELECT cims.sweep_overflow().'
 	-- older ones were kept beyond their partition
 	WHERE EXISTS (SELECT FROM ONLY cims.event_overflow o WHERE o.at >= (SELECT min(p.lower) FROM cims.event_partitions() p))
 	UNION ALL

@@ -32,6 +32,13 @@
 
 #define LOCK_TIMEOUT "2s"
 
+/* What is done to the record: how settings stood before. */
+typedef struct Work
+{
+	int nesting;
+	bool writing;
+} Work;
+
 /* The span of time that a partition holds. */
 typedef enum Period
 {
@@ -51,10 +58,14 @@ static const struct config_enum_entry period_options[] = {
 static int period = PERIOD_MONTH;
 static int ahead = 3;
 
+static void begin_work(Work *work);
+static void end_work(const Work *work);
 static TimestampTz last_bound(void);
 static TimestampTz first_start(TimestampTz top);
 static TimestampTz next_start(TimestampTz start, int periods);
-static void make_partition(TimestampTz from, TimestampTz to);
+static int64 make_partition(TimestampTz from, TimestampTz to, bool sweep);
+static bool find_gap(TimestampTz *from, TimestampTz *to);
+static int64 move_overflow(const char *partition, const char *from, const char *to);
 static TimestampTz ask_time(const char *query, int n_args, Oid *types, Datum *args);
 static void run(const char *command);
 
@@ -83,20 +94,11 @@ Datum
 cims_make_event_partitions(PG_FUNCTION_ARGS)
 {
 	int made = 0;
-	bool former;
-	int nesting;
+	Work work;
 	TimestampTz start;
 	TimestampTz end;
 
-	cims_audit_require();
-	SPI_connect();
-	nesting = NewGUCNestLevel();
-	(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("TimeZone", "UTC", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	/* one at a time */
-	LockRelationOid(cims_audit_oids()->event, ShareUpdateExclusiveLock);
-	former = cims_audit_writing(true);
-
+	begin_work(&work);
 	end = next_start(GetCurrentTimestamp(), ahead + 1);
 	start = last_bound();
 	if (start < end)
@@ -105,15 +107,59 @@ cims_make_event_partitions(PG_FUNCTION_ARGS)
 	{
 		TimestampTz next = next_start(start, 1);
 
-		make_partition(start, next);
+		(void) make_partition(start, next, false);
 		start = next;
 		made++;
 	}
-
-	(void) cims_audit_writing(former);
-	AtEOXact_GUC(true, nesting);
-	SPI_finish();
+	end_work(&work);
 	PG_RETURN_INT32(made);
+}
+
+/*
+ * SQL: cims.sweep_overflow() returns bigint: gives the events in
+ * cims.event_overflow, for whose time no partition was made, partitions of
+ * their own, and returns how many events that were.  They are moved as they
+ * are, as are the events that retention keeps.  Those before the first
+ * partition were kept so, and stay; those behind the last wait until
+ * cims.make_event_partitions has made the present one.
+ */
+PG_FUNCTION_INFO_V1(cims_sweep_overflow);
+Datum
+cims_sweep_overflow(PG_FUNCTION_ARGS)
+{
+	int64 moved = 0;
+	Work work;
+	TimestampTz from;
+	TimestampTz to;
+
+	begin_work(&work);
+	LockRelationOid(cims_audit_oids()->overflow, AccessExclusiveLock);
+	while (find_gap(&from, &to))
+		moved += make_partition(from, to, true);
+	end_work(&work);
+	PG_RETURN_INT64(moved);
+}
+
+/* Begin to work on the partitions: one at a time does. */
+static void
+begin_work(Work *work)
+{
+	cims_audit_require();
+	SPI_connect();
+	work->nesting = NewGUCNestLevel();
+	(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("TimeZone", "UTC", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	LockRelationOid(cims_audit_oids()->event, ShareUpdateExclusiveLock);
+	work->writing = cims_audit_writing(true);
+}
+
+/* End it. */
+static void
+end_work(const Work *work)
+{
+	(void) cims_audit_writing(work->writing);
+	AtEOXact_GUC(true, work->nesting);
+	SPI_finish();
 }
 
 /* Return the upper bound of the last partition, DT_NOBEGIN where there is none. */
@@ -162,9 +208,9 @@ next_start(TimestampTz start, int periods)
 	return ask_time("SELECT pg_catalog.date_trunc($1, $2) + ('1 ' || $1)::pg_catalog.interval * $3", 3, types, args);
 }
 
-/* Make one partition and attach it. */
-static void
-make_partition(TimestampTz from, TimestampTz to)
+/* Make one partition and attach it, where told with what the default partition holds for it; return how many events that is. */
+static int64
+make_partition(TimestampTz from, TimestampTz to, bool sweep)
 {
 	Oid schema = get_namespace_oid("cims", false);
 	char *from_text = pstrdup(timestamptz_to_str(from));
@@ -172,6 +218,7 @@ make_partition(TimestampTz from, TimestampTz to)
 	char *name = psprintf("event_%.4s%.2s%.2s", from_text, from_text + 5, from_text + 8);
 	ObjectAddress table;
 	ObjectAddress extension;
+	int64 moved = 0;
 
 	/* where the span was changed meanwhile, two may begin on one day */
 	if (OidIsValid(get_relname_relid(name, schema)))
@@ -181,15 +228,52 @@ make_partition(TimestampTz from, TimestampTz to)
 	/* ANALYZE would keep samples of what may be erased */
 	run(psprintf("ALTER TABLE cims.%s ALTER payload SET STATISTICS 0", quote_identifier(name)));
 	run(psprintf("COMMENT ON TABLE cims.%s IS 'part of the audit record, from %s'", quote_identifier(name), from_text));
+	if (sweep)
+		moved = move_overflow(name, from_text, to_text);
 	run(psprintf("ALTER TABLE cims.event ATTACH PARTITION cims.%s FOR VALUES FROM ('%s') TO ('%s')",
 				 quote_identifier(name), from_text, to_text));
 
 	/* a member of the extension: else pg_dump would dump it, and what it holds */
 	if (creating_extension)
-		return;
+		return moved;
 	ObjectAddressSet(table, RelationRelationId, get_relname_relid(name, schema));
 	ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("cims", false));
 	recordDependencyOn(&table, &extension, DEPENDENCY_EXTENSION);
+	return moved;
+}
+
+/* Find the time between two partitions of the oldest event in the default partition that lies between any; false where none does. */
+static bool
+find_gap(TimestampTz *from, TimestampTz *to)
+{
+	Oid type = TIMESTAMPTZOID;
+	TimestampTz oldest = ask_time("SELECT pg_catalog.min(o.at) FROM ONLY cims.event_overflow o WHERE o.at >= "
+								  "(SELECT pg_catalog.min(p.lower) FROM cims.event_partitions() p)",
+								  0, NULL, NULL);
+	Datum moment = TimestampTzGetDatum(oldest);
+
+	if (TIMESTAMP_IS_NOBEGIN(oldest))
+		return false;
+	*from = ask_time("SELECT pg_catalog.max(p.upper) FROM cims.event_partitions() p WHERE p.upper <= $1", 1, &type, &moment);
+	*to = ask_time("SELECT pg_catalog.min(p.lower) FROM cims.event_partitions() p WHERE p.lower > $1", 1, &type, &moment);
+	return !TIMESTAMP_IS_NOBEGIN(*from) && !TIMESTAMP_IS_NOBEGIN(*to);
+}
+
+/* Move the events of a span of time from the default partition into a table, as they are. */
+static int64
+move_overflow(const char *partition, const char *from, const char *to)
+{
+	char *command = psprintf("WITH moved AS (DELETE FROM ONLY cims.event_overflow o WHERE o.at >= '%s' AND o.at < '%s' RETURNING o.*) "
+							 "INSERT INTO cims.%s SELECT m.* FROM moved m",
+							 from, to, quote_identifier(partition));
+	int64 moved;
+
+	if (SPI_execute(command, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not move events to a partition of the audit record");
+	moved = SPI_processed;
+	(void) cims_audit_record(CIMS_OP_RECORD, InvalidOid,
+							 psprintf("{\"event\": \"overflow swept\", \"from\": \"%s\", \"to\": \"%s\", \"events\": %lld}", from, to, (long long) moved));
+	return moved;
 }
 
 /* Return the time that a query gives, DT_NOBEGIN for NULL. */
