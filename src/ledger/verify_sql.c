@@ -15,7 +15,11 @@
 
 PG_FUNCTION_INFO_V1(cims_verify_ledger);
 
-/* Return a note as text, less the newline that psql and others put after one that ends in a newline itself. */
+/*
+ * Return a note as text that ends in one newline, as notes do: the file that
+ * "psql -c" writes has one more, and what psql reads by \set and backquotes has
+ * none.
+ */
 static char *
 note_of_text(text *value)
 {
@@ -24,6 +28,8 @@ note_of_text(text *value)
 
 	if (len >= 2 && note[len - 1] == '\n' && note[len - 2] == '\n')
 		note[len - 1] = '\0';
+	else if (len > 0 && note[len - 1] != '\n')
+		note = psprintf("%s\n", note);
 	return note;
 }
 
