@@ -20,7 +20,7 @@ include $(PGXS)
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 # the install script's parts, each after those that it needs
 SQL_PARTS    = base mask keyring analyze types pattern retype residue protect maintain shadow online \
-	access factor label scope policy views copy audit capture history request emergency separation report review offboard ledger verify export retention watch
+	access factor label scope policy views copy audit capture history request emergency separation report review offboard ledger verify export retention watch comment
 SQL_MODULES  = $(wildcard $(SQL_PARTS:%=sql/module/%.sql))
 $(DATA_built): $(SQL_MODULES) $(EXTENSION).control
 	cat $(SQL_MODULES) > $@

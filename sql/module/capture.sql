@@ -620,5 +620,13 @@ GRANT EXECUTE ON FUNCTION cims.read_audit_state() TO pg_monitor;
 
 CREATE VIEW cims.audit_state AS SELECT * FROM cims.read_audit_state();
 COMMENT ON VIEW cims.audit_state IS 'for each audited table, and without one for the rest, what the last look of cims.audit_watch found';
+COMMENT ON COLUMN cims.audit_state."table" IS 'the audited table; NULL for what concerns none';
+COMMENT ON COLUMN cims.audit_state.tables IS 'how many tables it is, partitions and children included';
+COMMENT ON COLUMN cims.audit_state.images IS 'what is recorded of a changed row: full or changes';
+COMMENT ON COLUMN cims.audit_state.mode IS 'row or statement';
+COMMENT ON COLUMN cims.audit_state.since IS 'when its record began';
+COMMENT ON COLUMN cims.audit_state.ok IS 'whether nothing was found';
+COMMENT ON COLUMN cims.audit_state.findings IS 'what was found and is not over';
+COMMENT ON COLUMN cims.audit_state.looked IS 'when cims.audit_watch last looked';
 REVOKE ALL ON cims.audit_state FROM PUBLIC;
 GRANT SELECT ON cims.audit_state TO pg_monitor;

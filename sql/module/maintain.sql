@@ -26,6 +26,21 @@ CREATE TABLE cims.maintenance_job (
 	PRIMARY KEY (relation, column_name, work)
 );
 COMMENT ON TABLE cims.maintenance_job IS 'work in batches that is under way or was interrupted; read the view cims.protect_progress';
+COMMENT ON COLUMN cims.maintenance_job.relation IS 'the table at work';
+COMMENT ON COLUMN cims.maintenance_job.column_name IS 'the column; empty where the whole table is worked on';
+COMMENT ON COLUMN cims.maintenance_job.work IS 'reseal or protect_online';
+COMMENT ON COLUMN cims.maintenance_job.phase IS 'what is done now';
+COMMENT ON COLUMN cims.maintenance_job.part IS 'the ordinary table at work: a partition, or the table itself';
+COMMENT ON COLUMN cims.maintenance_job.position IS 'the row that the next batch begins at';
+COMMENT ON COLUMN cims.maintenance_job.rows_done IS 'rows that were changed';
+COMMENT ON COLUMN cims.maintenance_job.rows_skipped IS 'rows that others held, in this pass';
+COMMENT ON COLUMN cims.maintenance_job.rows_unreadable IS 'rows that could not be opened, in this pass';
+COMMENT ON COLUMN cims.maintenance_job.pages_done IS 'pages that were read of this part';
+COMMENT ON COLUMN cims.maintenance_job.pages_total IS 'pages of this part';
+COMMENT ON COLUMN cims.maintenance_job.retry_since IS 'since when only rows or locks held by others are left';
+COMMENT ON COLUMN cims.maintenance_job.options IS 'what the caller asked for';
+COMMENT ON COLUMN cims.maintenance_job.started IS 'when it began';
+COMMENT ON COLUMN cims.maintenance_job.updated IS 'when its last batch was committed';
 ALTER TABLE cims.maintenance_job ENABLE ROW LEVEL SECURITY;
 CREATE POLICY anyone_reads ON cims.maintenance_job FOR SELECT USING (true);
 CREATE POLICY owner_works ON cims.maintenance_job USING (

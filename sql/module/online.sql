@@ -571,3 +571,15 @@ CREATE VIEW cims.protect_progress AS
 COMMENT ON VIEW cims.protect_progress IS
 	'how far cims.protect_online and cims.reseal have come, committed batch by batch; rows stay where work was interrupted';
 GRANT SELECT ON cims.protect_progress TO PUBLIC;
+COMMENT ON COLUMN cims.protect_progress.table_name IS 'the table at work';
+COMMENT ON COLUMN cims.protect_progress.column_name IS 'the column, of cims.protect_online';
+COMMENT ON COLUMN cims.protect_progress.work IS 'protect_online or reseal';
+COMMENT ON COLUMN cims.protect_progress.phase IS 'what it does now';
+COMMENT ON COLUMN cims.protect_progress.part IS 'the partition or child that it works on';
+COMMENT ON COLUMN cims.protect_progress.rows_done IS 'rows that were sealed';
+COMMENT ON COLUMN cims.protect_progress.rows_skipped IS 'rows that others held, which it comes back for';
+COMMENT ON COLUMN cims.protect_progress.pages_done IS 'pages that were read in this part';
+COMMENT ON COLUMN cims.protect_progress.pages_total IS 'pages of this part';
+COMMENT ON COLUMN cims.protect_progress.started IS 'when it began';
+COMMENT ON COLUMN cims.protect_progress.updated IS 'when its last batch was committed';
+COMMENT ON COLUMN cims.protect_progress.commands IS 'the indexes that the caller builds before it goes on';

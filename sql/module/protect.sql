@@ -577,3 +577,14 @@ CREATE VIEW cims.protected_column AS
 COMMENT ON VIEW cims.protected_column IS
 	'every encrypted column, with its class, its indexes and what each gives away to a thief of the disk, and where plaintext may remain';
 GRANT SELECT ON cims.protected_column TO PUBLIC;
+COMMENT ON COLUMN cims.protected_column.schema_name IS 'the schema of the table';
+COMMENT ON COLUMN cims.protected_column.table_name IS 'the table';
+COMMENT ON COLUMN cims.protected_column.column_name IS 'the column';
+COMMENT ON COLUMN cims.protected_column.type IS 'its type, with the class';
+COMMENT ON COLUMN cims.protected_column.class IS 'the class of customer data; NULL where it is not known here';
+COMMENT ON COLUMN cims.protected_column.level IS 'the sensitivity of the class, 1 to 4';
+COMMENT ON COLUMN cims.protected_column.suite IS 'how new values are sealed';
+COMMENT ON COLUMN cims.protected_column.equality IS 'whether values carry a token by which equal ones are found';
+COMMENT ON COLUMN cims.protected_column.indexes IS 'indexes over the column, with what each gives away to who has the disk but no key';
+COMMENT ON COLUMN cims.protected_column.residue IS 'where plaintext from before protection may remain';
+COMMENT ON COLUMN cims.protected_column.remark IS 'what is wrong with the class';

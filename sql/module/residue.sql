@@ -23,6 +23,12 @@ CREATE POLICY owner_records ON cims.residue_record FOR INSERT WITH CHECK (
 CREATE POLICY owner_clears ON cims.residue_record FOR DELETE USING (
 	(SELECT pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = protected_relation));
 GRANT SELECT, INSERT, DELETE ON cims.residue_record TO PUBLIC;
+COMMENT ON COLUMN cims.residue_record.relation IS 'whose file may hold plaintext';
+COMMENT ON COLUMN cims.residue_record.filenode IS 'the file of that time; over once the relation has another';
+COMMENT ON COLUMN cims.residue_record.protected_relation IS 'the table of the column';
+COMMENT ON COLUMN cims.residue_record.protected_column IS 'the column that was protected';
+COMMENT ON COLUMN cims.residue_record.why IS 'what plaintext stays there';
+COMMENT ON COLUMN cims.residue_record.since IS 'when the column was protected';
 
 CREATE VIEW cims.residue AS
 	SELECT r.relation::regclass AS relation, r.protected_relation::regclass AS protected_table, r.protected_column,
@@ -32,6 +38,12 @@ CREATE VIEW cims.residue AS
 COMMENT ON VIEW cims.residue IS
 	'relations whose files may still hold plaintext from before a column was protected, with the command that ends it';
 GRANT SELECT ON cims.residue TO PUBLIC;
+COMMENT ON COLUMN cims.residue.relation IS 'whose file may hold plaintext';
+COMMENT ON COLUMN cims.residue.protected_table IS 'the table of the column';
+COMMENT ON COLUMN cims.residue.protected_column IS 'the column that was protected';
+COMMENT ON COLUMN cims.residue.why IS 'what plaintext stays there';
+COMMENT ON COLUMN cims.residue.since IS 'when the column was protected';
+COMMENT ON COLUMN cims.residue.remedy IS 'the command that ends it';
 
 CREATE FUNCTION cims.note_residue(relation oid, protected_relation oid, protected_column name, why text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
