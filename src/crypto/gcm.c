@@ -40,8 +40,8 @@ CimsCryptoStatus
 cims_gcm_seal(EVP_CIPHER_CTX *ctx, CimsBytes aad, const unsigned char *iv, CimsBytes plain, unsigned char *out)
 {
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, out + plain.len, CIMS_TAG_LEN),
-		OSSL_PARAM_construct_end()};
+		OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, out + plain.len, CIMS_TAG_LEN),
+		OSSL_PARAM_END};
 	int written;
 
 	if (plain.len > GCM_PLAIN_MAX)
@@ -62,7 +62,7 @@ cims_gcm_seal(EVP_CIPHER_CTX *ctx, CimsBytes aad, const unsigned char *iv, CimsB
 CimsCryptoStatus
 cims_gcm_unseal(EVP_CIPHER_CTX *ctx, CimsBytes aad, const unsigned char *iv, CimsBytes sealed, unsigned char *out)
 {
-	OSSL_PARAM params[2];
+	OSSL_PARAM params[] = {OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, NULL, CIMS_TAG_LEN), OSSL_PARAM_END};
 	unsigned char none[CIMS_AES_BLOCK_LEN];
 	size_t plain_len;
 	int written;
@@ -72,9 +72,7 @@ cims_gcm_unseal(EVP_CIPHER_CTX *ctx, CimsBytes aad, const unsigned char *iv, Cim
 		return CIMS_CRYPTO_BAD_INPUT;
 	plain_len = sealed.len - CIMS_TAG_LEN;
 	/* OSSL_PARAM has no const form; the tag is only read */
-	params[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
-												  (unsigned char *) sealed.data + plain_len, CIMS_TAG_LEN);
-	params[1] = OSSL_PARAM_construct_end();
+	params[0].data = (unsigned char *) sealed.data + plain_len;
 	if (EVP_DecryptInit_ex2(ctx, NULL, NULL, iv, params) != 1 ||
 		!cims_cipher_update(ctx, NULL, aad.data, aad.len) ||
 		!cims_cipher_update(ctx, out, sealed.data, plain_len))

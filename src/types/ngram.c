@@ -227,9 +227,12 @@ cims_ngram_extract_value(PG_FUNCTION_ARGS)
 {
 	struct varlena *value = PG_GETARG_VARLENA_PP(0);
 	int32 *count = (int32 *) PG_GETARG_POINTER(1);
-	CimsNgramText plain = cims_ngram_text(cims_value_reveal_text(value));
+	CimsSealed sealed;
+	CimsNgramText plain;
 	TokenList list;
 
+	cims_value_parse(value, &sealed);
+	plain = cims_ngram_text(cims_value_reveal_text(&sealed));
 	begin_list(&list, cache_of_call(fcinfo->flinfo));
 	cims_gram_of_value(plain.data, plain.len, plain.kind, add_gram, &list);
 	PG_RETURN_POINTER(end_list(&list, count));

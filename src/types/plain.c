@@ -256,6 +256,15 @@ cims_plain_from_bytes(CimsSealedType type, CimsBytes bytes)
 	elog(ERROR, "unknown encrypted type %d", (int) type);
 }
 
+/* Tells whether a varlena of sealed bytes is the plain Datum itself; raises for text that is no UTF-8. */
+bool
+cims_plain_is_as_sealed(CimsSealedType type, struct varlena *bytes)
+{
+	if (type == CIMS_TYPE_TEXT && GetDatabaseEncoding() == PG_UTF8)
+		return pg_verify_mbstr(PG_UTF8, VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ, false);
+	return type == CIMS_TYPE_BYTEA;
+}
+
 /* Appends a length-framed run of bytes to a normal form. */
 static void
 append_framed(StringInfo buf, char tag, const char *data, int len)

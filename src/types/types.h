@@ -45,7 +45,8 @@ extern char *cims_plain_output(CimsSealedType type, Datum plain);
 extern bytea *cims_plain_send(CimsSealedType type, Datum plain);
 extern CimsBytes cims_plain_to_bytes(CimsSealedType type, Datum plain);
 extern Datum cims_plain_from_bytes(CimsSealedType type, CimsBytes bytes);
-extern bool cims_plain_is_normal(CimsSealedType type, CimsNormalForm form); /* its sealed bytes are the normal form */
+extern bool cims_plain_is_normal(CimsSealedType type, CimsNormalForm form);      /* its sealed bytes are the normal form */
+extern bool cims_plain_is_as_sealed(CimsSealedType type, struct varlena *bytes); /* the sealed bytes are the Datum */
 extern CimsBytes cims_plain_normal_form(CimsSealedType type, Datum plain, CimsNormalForm form);
 extern Datum cims_plain_fold(CimsSealedType type, Datum plain, CimsNormalForm form);
 extern int cims_plain_compare(CimsSealedType type, Datum a, Datum b, Oid collation);
@@ -65,8 +66,9 @@ extern Datum cims_value_reveal(struct varlena *value);
 /* value.c: the same of a parsed value; false where authentication fails */
 extern bool cims_value_open(const CimsSealed *sealed, CimsDataKey *key, Datum *plain);
 
-/* value.c: as cims_value_reveal, but for values of enc_text alone */
-extern text *cims_value_reveal_text(struct varlena *value);
+/* value.c: as cims_value_reveal, but of a parsed value of enc_text alone; as sealed, in UTF-8 that is not checked */
+extern text *cims_value_reveal_text(const CimsSealed *sealed);
+extern struct varlena *cims_value_reveal_utf8(const CimsSealed *sealed);
 
 /* value.c: seals a plaintext under a class's active key; class_id < 1 stands for "default", a literal in flight */
 extern struct varlena *cims_value_seal(CimsSealedType type, Datum plain, int32 class_id);

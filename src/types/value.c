@@ -51,37 +51,68 @@ damaged_value_error(const CimsSealed *sealed)
 			 errhint("cims.check_table lists the damaged values of a table.")));
 }
 
+/* Opens a parsed value into a varlena of its sealed form of plaintext; NULL where authentication fails. */
+static struct varlena *
+open_bytes(const CimsSealed *sealed, CimsDataKey *key)
+{
+	size_t len = sealed->body.len - CIMS_TAG_LEN;
+	struct varlena *buffer;
+
+	if (key->suite != sealed->suite)
+		return NULL;
+	buffer = palloc(VARHDRSZ + len + 1);
+	SET_VARSIZE(buffer, VARHDRSZ + len);
+	if (((sealed->flags & CIMS_FLAG_LITERAL) && cims_literal_recall(sealed, (unsigned char *) VARDATA(buffer))) ||
+		cims_sealer_unseal(key->sealer, sealed->header, sealed->nonce, sealed->body,
+						   (unsigned char *) VARDATA(buffer)) == CIMS_CRYPTO_OK)
+		return buffer;
+	pfree(buffer);
+	return NULL;
+}
+
 /* Opens a parsed value with its key; false where authentication fails. */
 bool
 cims_value_open(const CimsSealed *sealed, CimsDataKey *key, Datum *plain)
 {
-	CimsSuite suite = key->suite;
-	size_t len = sealed->body.len - CIMS_TAG_LEN;
-	struct varlena *buffer;
+	struct varlena *buffer = open_bytes(sealed, key);
 	CimsBytes bytes;
 
-	if (suite != sealed->suite)
+	if (buffer == NULL)
 		return false;
-	buffer = palloc(VARHDRSZ + len + 1);
-	SET_VARSIZE(buffer, VARHDRSZ + len);
-	if (!((sealed->flags & CIMS_FLAG_LITERAL) && cims_literal_recall(sealed, (unsigned char *) VARDATA(buffer))) &&
-		cims_sealer_unseal(key->sealer, sealed->header, sealed->nonce, sealed->body,
-						   (unsigned char *) VARDATA(buffer)) != CIMS_CRYPTO_OK)
-	{
-		pfree(buffer);
-		return false;
-	}
-	if (sealed->type == CIMS_TYPE_BYTEA)
+	if (cims_plain_is_as_sealed(sealed->type, buffer))
 	{
 		*plain = PointerGetDatum(buffer);
 		return true;
 	}
 	bytes.data = (unsigned char *) VARDATA(buffer);
-	bytes.len = len;
+	bytes.len = VARSIZE(buffer) - VARHDRSZ;
 	*plain = cims_plain_from_bytes(sealed->type, bytes);
-	cims_crypto_wipe(VARDATA(buffer), len);
+	cims_crypto_wipe(VARDATA(buffer), bytes.len);
 	pfree(buffer);
 	return true;
+}
+
+/* Returns the key of a parsed value, or raises why there is none. */
+static CimsDataKey *
+key_of_value(const CimsSealed *sealed)
+{
+	CimsDataKey *key;
+	CimsKeyStatus status = cims_data_key_find(sealed->class_id, sealed->key_version, &key);
+
+	if (unlikely(status != CIMS_KEYS_OK))
+		cims_keyring_error(status, sealed->class_id, sealed->key_version);
+	return key;
+}
+
+/* Reveals a parsed value whatever the role's level; callers check it. */
+static Datum
+reveal_parsed(const CimsSealed *sealed)
+{
+	Datum plain;
+
+	if (unlikely(!cims_value_open(sealed, key_of_value(sealed), &plain)))
+		damaged_value_error(sealed);
+	return plain;
 }
 
 /* Reveals a value whatever the role's level; callers check it. */
@@ -89,31 +120,40 @@ Datum
 cims_value_reveal(struct varlena *value)
 {
 	CimsSealed sealed;
-	CimsDataKey *key;
-	CimsKeyStatus status;
-	Datum plain;
 
 	cims_value_parse(value, &sealed);
-	status = cims_data_key_find(sealed.class_id, sealed.key_version, &key);
-	if (unlikely(status != CIMS_KEYS_OK))
-		cims_keyring_error(status, sealed.class_id, sealed.key_version);
-	if (unlikely(!cims_value_open(&sealed, key, &plain)))
-		damaged_value_error(&sealed);
-	return plain;
+	return reveal_parsed(&sealed);
 }
 
-/* Reveals a value of enc_text. */
-text *
-cims_value_reveal_text(struct varlena *value)
+/* Raises unless a parsed value holds text. */
+static void
+check_text(const CimsSealed *sealed)
 {
-	CimsSealed sealed;
-
-	cims_value_parse(value, &sealed);
-	if (sealed.type != CIMS_TYPE_TEXT)
+	if (unlikely(sealed->type != CIMS_TYPE_TEXT))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("encrypted value does not hold text")));
-	return DatumGetTextPP(cims_value_reveal(value));
+}
+
+/* Reveals a parsed value of enc_text. */
+text *
+cims_value_reveal_text(const CimsSealed *sealed)
+{
+	check_text(sealed);
+	return DatumGetTextPP(reveal_parsed(sealed));
+}
+
+/* Reveals a parsed value of enc_text as it was sealed: UTF-8, neither converted nor checked. */
+struct varlena *
+cims_value_reveal_utf8(const CimsSealed *sealed)
+{
+	struct varlena *utf8;
+
+	check_text(sealed);
+	utf8 = open_bytes(sealed, key_of_value(sealed));
+	if (unlikely(utf8 == NULL))
+		damaged_value_error(sealed);
+	return utf8;
 }
 
 /* Returns the normal form under which values of a class are equal and ordered. */
