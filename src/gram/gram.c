@@ -48,48 +48,106 @@ is_mark(uint32_t unit)
 	return unit == GRAM_START || unit == GRAM_END;
 }
 
-/* Tell whether a unit is what only grams of three are cut around. */
+/* Tell whether a unit is one that no pair has. */
 static bool
 is_letter(uint32_t unit)
 {
 	return !is_mark(unit) && !cims_gram_is_cjk(unit);
 }
 
-/* Give a gram to the sink, unless it is not to be relied on. */
-static void
-emit(const GramWindow *window, const CimsGram *gram)
+/* Tell whether two neighbours are a gram. */
+static bool
+is_pair(const CimsGram *two)
 {
-	if (window->sink == NULL)
-		return;
+	return !is_letter(two->units[0]) && !is_letter(two->units[1]);
+}
+
+/* Tell whether three neighbours are a gram: not a mark beside two of CJK, of which pairs tell enough. */
+static bool
+is_triple(const CimsGram *three)
+{
+	return is_letter(three->units[0]) || is_letter(three->units[1]) || is_letter(three->units[2]) ||
+		   (!is_mark(three->units[0]) && !is_mark(three->units[2]));
+}
+
+/* Tell whether every value that matches is sure to have a gram. */
+static bool
+is_reliable(const GramWindow *window, const CimsGram *gram)
+{
 	for (int i = 0; window->ignore_case && i < gram->count; i++)
 		if (!is_mark(gram->units[i]) && !cims_gram_case_is_settled(gram->units[i]))
-			return;
-	window->sink(gram, window->state);
+			return false;
+	return true;
+}
+
+/* Give a gram to the sink, if there is one. */
+static void
+give(const GramWindow *window, const CimsGram *gram)
+{
+	if (window->sink != NULL)
+		window->sink(gram, window->state);
+}
+
+/* Ask for the pair that is held back, if there is one. */
+static void
+ask_held(GramWindow *window)
+{
+	if (window->held.count != 0)
+		give(window, &window->held);
+	window->held.count = 0;
+}
+
+/*
+ * Ask for the grams of a pattern that end with a unit; NULL stands for none.
+ *
+ * Each gram that is asked for has a list in the index to be read, so a pair is
+ * left out where a triple has both of its characters: it is held back until the
+ * next unit tells.
+ */
+static void
+ask(GramWindow *window, const CimsGram *pair, const CimsGram *triple)
+{
+	if (triple != NULL)
+	{
+		window->held.count = 0;
+		give(window, triple);
+		return;
+	}
+	ask_held(window);
+	if (pair != NULL)
+		window->held = *pair;
 }
 
 /* Move the window on by one unit and cut the grams that end with it. */
 static void
 push_folded(GramWindow *window, uint32_t unit)
 {
-	uint32_t older = window->units[0];
-	uint32_t last = window->units[1];
+	CimsGram pair = {2, {window->units[1], unit, 0}};
+	CimsGram triple = {3, {window->units[0], window->units[1], unit}};
+	bool has_pair = window->count >= 1 && is_pair(&pair) && is_reliable(window, &pair);
+	bool has_triple = window->count == 2 && is_triple(&triple) && is_reliable(window, &triple);
 
-	if (window->count >= 1 && !is_letter(last) && !is_letter(unit))
+	if (window->of_pattern)
+		ask(window, has_pair ? &pair : NULL, has_triple ? &triple : NULL);
+	else
 	{
-		CimsGram pair = {2, {last, unit, 0}};
-
-		emit(window, &pair);
+		if (has_pair)
+			give(window, &pair);
+		if (has_triple)
+			give(window, &triple);
 	}
-	if (window->count == 2 && (is_letter(older) || is_letter(last) || is_letter(unit)))
-	{
-		CimsGram three = {3, {older, last, unit}};
-
-		emit(window, &three);
-	}
-	window->units[0] = last;
+	window->units[0] = window->units[1];
 	window->units[1] = unit;
 	if (window->count < 2)
 		window->count++;
+}
+
+/* End a piece of a pattern: what follows is no neighbour of what was pushed. */
+void
+cims_gram_end(GramWindow *window)
+{
+	ask_held(window);
+	window->count = 0;
 }
 
 /*
@@ -168,7 +226,7 @@ void
 cims_gram_of_value(const char *value, size_t len, CimsGramText kind, CimsGramSink sink, void *state)
 {
 	GramReader reader = {(const unsigned char *) value, (const unsigned char *) value + len, kind};
-	GramWindow window = {{0, 0}, 0, false, sink, state};
+	GramWindow window = {.sink = sink, .state = state};
 	uint32_t unit;
 
 	push_folded(&window, GRAM_START);

@@ -4,9 +4,11 @@
  *
  * A value is folded character by character, put between a start and an end
  * mark, and cut into grams: each pair of neighbours of which neither is a
- * letter outside CJK, and each three neighbours of which at least one is.  (CJK
- * here: ideographs, kana, bopomofo and Hangul, where two characters say as much
- * as three letters do.)
+ * letter outside CJK, and each three neighbours, but for a mark beside two of CJK.
+ * (CJK here: ideographs, kana, bopomofo and Hangul, where two characters say as
+ * much as three letters do.)  Pairs are for patterns of two such characters;
+ * the longer ones ask for the triples, which fewer values have, and for no pair
+ * that is part of one.
  *
  * The one invariant: a value that matches a pattern, under any collation that
  * PostgreSQL's LIKE, ILIKE, ^@, ~ and ~* accept, has every gram of the pattern.

@@ -40,7 +40,7 @@ end_piece(PatternScan *scan, bool gap)
 {
 	if (gap && scan->bound && scan->shape->fixed + scan->shape->fixed_cjk > 0)
 		scan->shape->gaps++;
-	scan->window.count = 0;
+	cims_gram_end(&scan->window);
 	scan->bound = false;
 	scan->broken = true;
 }
@@ -303,6 +303,7 @@ read_pattern(const GramReader *reader, const GramWindow *window, CimsGramPattern
 		understood = read_prefix(&scan);
 	else
 		understood = read_regex(&scan);
+	cims_gram_end(&scan.window);
 	shape->understood = understood;
 	shape->exact = understood && scan.ended && !scan.broken;
 	return understood;
@@ -314,7 +315,7 @@ cims_gram_of_pattern(const char *pattern, size_t len, CimsGramText kind, CimsGra
 					 bool ignore_case, CimsGramSink sink, void *state, CimsGramShape *shape)
 {
 	GramReader reader = {(const unsigned char *) pattern, (const unsigned char *) pattern + len, kind};
-	GramWindow window = {{0, 0}, 0, ignore_case, NULL, state};
+	GramWindow window = {.of_pattern = true, .ignore_case = ignore_case, .state = state};
 
 	/* what is not understood to its end must give no gram at all */
 	if (!read_pattern(&reader, &window, language, shape) || sink == NULL)

@@ -18,7 +18,9 @@ typedef struct GramWindow
 {
 	uint32_t units[2]; /* older first */
 	int count;         /* how many of them are there */
+	bool of_pattern;   /* leave out pairs that triples have */
 	bool ignore_case;  /* leave out grams with units whose case is not settled */
+	CimsGram held;     /* of a pattern: a pair that the next unit may make needless; a count of 0: none */
 	CimsGramSink sink; /* NULL: nobody wants grams */
 	void *state;
 } GramWindow;
@@ -34,6 +36,7 @@ typedef struct GramReader
 /* gram.c */
 extern bool cims_gram_read(GramReader *reader, uint32_t *unit);
 extern void cims_gram_push(GramWindow *window, uint32_t unit);
+extern void cims_gram_end(GramWindow *window);
 extern bool cims_gram_is_cjk(uint32_t unit);
 
 /* fold.c */

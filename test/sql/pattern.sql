@@ -40,6 +40,8 @@ INSERT INTO pattern VALUES ('like', ''), ('like', '%'), ('like', '%%'), ('like',
 	('like', 'C:\\dir%'), ('like', '%\_%'), ('like', '\a%'), ('like', '100\%'), ('like', 'abc\'), ('like', '%abc\'), ('like', '138%'),
 	('like', '%7919%'), ('like', '%o''b%'), ('like', '%straße%'), ('like', '%STRASSE%'), ('like', '%istanbul%'), ('like', '%ISTANBUL%'),
 	('like', '%ıstanbul%'), ('like', 'i̇stanbul'), ('like', '%οδυσσευς%'), ('like', '%ΥΣΣ%'), ('like', E'%\n%'), ('like', '%o_line%'),
+	('like', '%京市朝%'), ('like', '北京市%'), ('like', '北京%'), ('like', '%张三丰%'), ('like', '张三丰'), ('like', '%张三丰'), ('like', '%国路8%'), ('like', '%国路8号院%'),
+	('like', '%北京_朝阳%'), ('like', '%北京%朝阳区%'), ('like', '%京\市%'), ('like', '%京\_市%'), ('like', '%%京市%%'), ('like', '京市'), ('like', '%阳区建国%'),
 	('like', '%xyzxyz%'), ('like', '长长%'), ('like', 'k%'), ('like', '%ж%'), ('like', '%maxi%'), ('like', '%ǆ%'), ('like', NULL);
 INSERT INTO pattern
 SELECT DISTINCT 'regex', left_part || regexp_replace(substr(v, 1 + id % 4, 2 + id % 4), '([\[\].\\^$*+?(){}|])', '\\\1', 'g') || right_part
@@ -51,7 +53,7 @@ INSERT INTO pattern VALUES ('regex', ''), ('regex', '^$'), ('regex', '^'), ('reg
 	('regex', 'stra(ss|ß)e'), ('regex', 'Stra[ßs]e'), ('regex', '[[:digit:]]{8}'), ('regex', '\ystr'), ('regex', '\mistanbul'), ('regex', 'o\nl'),
 	('regex', 'two.lines'), ('regex', '^lines'), ('regex', '%$'), ('regex', '[]]'), ('regex', '[a'), ('regex', 'a**'), ('regex', 'a+*'), ('regex', '(a'),
 	('regex', '\'), ('regex', 'a{2'), ('regex', 'a{,2}'), ('regex', '[\d]+'), ('regex', 'C:\\dir'), ('regex', 'ſ'), ('regex', 'σσευσ'), ('regex', 'k'),
-	('regex', '^i.?stan'), ('regex', 'i̇stan'), ('regex', '\x41'), ('regex', '长{3}'), ('regex', '长长长'), ('regex', NULL);
+	('regex', '^i.?stan'), ('regex', 'i̇stan'), ('regex', '\x41'), ('regex', '长{3}'), ('regex', '长长长'), ('regex', '北京市*朝'), ('regex', '^北京市'), ('regex', '京市朝?阳区'), ('regex', '建国路\d号院'), ('regex', NULL);
 INSERT INTO pattern SELECT 'prefix', replace(p, '%', '') FROM pattern WHERE kind = 'like' AND p NOT LIKE '\%%';
 INSERT INTO pattern VALUES ('prefix', '100%'), ('prefix', 'C:\dir');
 
@@ -143,6 +145,20 @@ PREPARE find_varchar (varchar) AS SELECT id FROM enc_value WHERE v LIKE $1;
 EXECUTE find_varchar('O''B%');
 RESET enable_seqscan;
 
+-- under a collation by which texts that differ may be equal, what PostgreSQL says of plain text: it refuses LIKE before version 18
+CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE FUNCTION find_any_case(relation text, p text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	found_rows text;
+BEGIN
+	EXECUTE format('SELECT string_agg(id::text, '','' ORDER BY id) FROM %I WHERE v COLLATE any_case LIKE $1', relation) INTO found_rows USING p;
+	RETURN found_rows;
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLERRM;
+END
+$$;
+SELECT p, find_any_case('enc_value', p) = find_any_case('plain_value', p) AS same FROM unnest(ARRAY['%istanbul%', 'ISTAN%']) AS p;
+
 -- a change of the value moves the row in the index; no row is found twice or not at all
 UPDATE enc_value SET v = '欧阳修' WHERE id = 2009;
 DELETE FROM enc_value WHERE id = 2008;
@@ -227,7 +243,47 @@ INSERT INTO enc_value VALUES (3002, 'x');
 SELECT count(*) FROM enc_value WHERE v LIKE '%三丰%';
 SELECT cims.unlock();
 
+-- in a database whose text is not UTF-8, or of no known encoding
+CREATE DATABASE cims_pattern_euc TEMPLATE template0 ENCODING 'EUC_CN' LC_COLLATE 'C' LC_CTYPE 'C';
+\c cims_pattern_euc
+\set VERBOSITY terse
+SET client_min_messages = warning;
+\encoding UTF8
+CREATE EXTENSION cims;
+SELECT cims.init();
+SELECT cims.grant_class('name', current_user, 'reveal', reason => 'test of patterns');
+CREATE TABLE enc_value (id int, v cims.enc_text(name));
+CREATE INDEX ON enc_value USING gin (v cims.enc_text_ngram_ops);
+INSERT INTO enc_value VALUES (1, '北京市朝阳区建国路8号院A座'), (2, '张三丰'), (3, ''), (4, '北京'), (5, '100%');
+SELECT array_agg(id ORDER BY id) FROM enc_value WHERE v LIKE '%京市朝%' OR v LIKE '%三丰%' OR v LIKE '%100\%%' OR v LIKE '北京';
+SET enable_seqscan = off;
+SELECT array_agg(id ORDER BY id) FROM enc_value WHERE v LIKE '%京市朝%' OR v LIKE '%三丰%' OR v LIKE '%100\%%' OR v LIKE '北京';
+SELECT array_agg(id ORDER BY id) FROM enc_value WHERE v LIKE '北京%' AND v LIKE '%';
+RESET enable_seqscan;
+SELECT array_agg(id ORDER BY id) FROM enc_value WHERE v NOT LIKE '%京%';
+
+CREATE DATABASE cims_pattern_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C';
+\c cims_pattern_ascii
+\set VERBOSITY terse
+SET client_min_messages = warning;
+\encoding SQL_ASCII
+CREATE EXTENSION cims;
+SELECT cims.init();
+SELECT cims.grant_class('name', current_user, 'reveal', reason => 'test of patterns');
+CREATE TABLE enc_value (id int, v cims.enc_text(name));
+CREATE INDEX ON enc_value USING gin (v cims.enc_text_ngram_ops);
+INSERT INTO enc_value VALUES (1, '北京市'), (2, '京市'), (3, ''), (4, 'abc');
+-- bytes here, also within characters
+SELECT array_agg(id ORDER BY id) FROM enc_value WHERE v LIKE '%京市%' OR v LIKE '%abc%';
+SELECT array_agg(id ORDER BY id) FROM enc_value WHERE v LIKE E'%\x97\xe4\xba%';
+SET enable_seqscan = off;
+SELECT array_agg(id ORDER BY id) FROM enc_value WHERE v LIKE '%京市%' OR v LIKE '%abc%';
+SELECT array_agg(id ORDER BY id) FROM enc_value WHERE v LIKE E'%\x97\xe4\xba%';
+RESET enable_seqscan;
+
 \c postgres
 SET client_min_messages = warning;
 DROP DATABASE cims_pattern;
+DROP DATABASE cims_pattern_euc;
+DROP DATABASE cims_pattern_ascii;
 DROP ROLE patterns_clerk, patterns_nobody;
