@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_collate.h"
@@ -84,6 +85,27 @@ make_shadow(Relation rel, const char *source, const char *target)
 	return shadow;
 }
 
+/*
+ * Refuses a source whose values are not those that the target seals: whoever
+ * owns a table can name any two columns, and its bytes would be read as what
+ * they are not.
+ */
+static void
+require_plain_source(const Shadow *shadow)
+{
+	if (shadow->source_type == cims_plain_oid(shadow->type) ||
+		(shadow->type == CIMS_TYPE_TEXT && (shadow->source_type == VARCHAROID || shadow->source_type == BPCHAROID)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of relation \"%s\" does not hold the plaintext of column \"%s\"",
+					get_attname(RelationGetRelid(shadow->relation), shadow->source, false),
+					RelationGetRelationName(shadow->relation),
+					get_attname(RelationGetRelid(shadow->relation), shadow->target, false)),
+			 errdetail("It is of type %s, and not of type %s.", format_type_be(shadow->source_type),
+					   format_type_be(cims_plain_oid(shadow->type)))));
+}
+
 /* Seals a stored plain value, within the limits of the class. */
 static Datum
 seal_stored(const Shadow *shadow, Oid plain_type, Datum plain)
@@ -102,6 +124,25 @@ seal_stored(const Shadow *shadow, Oid plain_type, Datum plain)
 	return PointerGetDatum(cims_value_seal(shadow->type, plain, shadow->class_id));
 }
 
+/* Parses the text of one expression. */
+static Node *
+parse_expression(const char *text)
+{
+	SelectStmt *select = castNode(SelectStmt, linitial_node(RawStmt, raw_parser(text, RAW_PARSE_PLPGSQL_EXPR))->stmt);
+	SelectStmt *alone = makeNode(SelectStmt);
+	Node *node = NULL;
+
+	alone->targetList = select->targetList;
+	alone->limitOption = select->limitOption;
+	if (list_length(select->targetList) == 1)
+		node = linitial_node(ResTarget, select->targetList)->val;
+	/* what stands beside it makes it a query; a star is a list */
+	if (node == NULL || !equal(select, alone) ||
+		(IsA(node, ColumnRef) && IsA(llast(castNode(ColumnRef, node)->fields), A_Star)))
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the source of a shadow must be one expression")));
+	return node;
+}
+
 /* Makes the executable form of a shadow's expression over the columns of its relation. */
 static ExprState *
 prepare_expression(const Shadow *shadow, EState *estate)
@@ -109,15 +150,13 @@ prepare_expression(const Shadow *shadow, EState *estate)
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	ParseState *pstate = make_parsestate(NULL);
 	Oid plain_type = cims_plain_oid(shadow->type);
-	RawStmt *raw = linitial_node(RawStmt, raw_parser(shadow->expression, RAW_PARSE_PLPGSQL_EXPR));
-	ResTarget *target = linitial_node(ResTarget, castNode(SelectStmt, raw->stmt)->targetList);
 	ParseNamespaceItem *item;
 	ExprState *state;
 	Node *node;
 
 	item = addRangeTableEntryForRelation(pstate, shadow->relation, AccessShareLock, NULL, false, true);
 	addNSItemToQuery(pstate, item, false, true, true);
-	node = transformExpr(pstate, target->val, EXPR_KIND_INDEX_EXPRESSION);
+	node = transformExpr(pstate, parse_expression(shadow->expression), EXPR_KIND_INDEX_EXPRESSION);
 	node = coerce_to_target_type(pstate, node, exprType(node), plain_type, -1, COERCION_EXPLICIT,
 								 COERCE_IMPLICIT_CAST, -1);
 	if (node == NULL)
@@ -179,7 +218,9 @@ cims_fill_shadow(PG_FUNCTION_ARGS)
 	batch.position = *(ItemPointer) PG_GETARG_POINTER(1);
 	batch.limit = PG_GETARG_INT32(2);
 	shadow = make_shadow(batch.relation, NameStr(*PG_GETARG_NAME(3)), NameStr(*PG_GETARG_NAME(4)));
-	if (!PG_ARGISNULL(5))
+	if (PG_ARGISNULL(5))
+		require_plain_source(&shadow);
+	else
 		shadow.expression = text_to_cstring(PG_GETARG_TEXT_PP(5));
 	batch.columns = bms_make_singleton(shadow.target - FirstLowInvalidHeapAttributeNumber);
 	cims_batch_run(&batch);
@@ -253,6 +294,8 @@ cims_keep_shadow(PG_FUNCTION_ARGS)
 				 errmsg("cims.keep_shadow must be a row trigger before insert or update, with the names of two columns")));
 	require_last(trigger);
 	shadow = make_shadow(trigger->tg_relation, trigger->tg_trigger->tgargs[0], trigger->tg_trigger->tgargs[1]);
+	if (trigger->tg_trigger->tgnargs == 2)
+		require_plain_source(&shadow);
 	desc = RelationGetDescr(shadow.relation);
 	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
 	target = shadow.target;
