@@ -550,7 +550,7 @@ COMMENT ON FUNCTION cims.watch_changes() IS 'part of cims.audit_watch: finds wha
 REVOKE ALL ON FUNCTION cims.watch_changes() FROM PUBLIC;
 
 CREATE FUNCTION cims.audit_watch() RETURNS TABLE (finding text, object text, detail jsonb, found timestamptz, remedy text)
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET jit = off
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

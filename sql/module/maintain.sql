@@ -177,7 +177,7 @@ COMMENT ON FUNCTION cims.begin_reseal(regclass, int) IS 'begins cims.reseal';
 
 -- how long to wait before the next batch, in seconds; NULL: the work is done
 CREATE FUNCTION cims.reseal_step(tbl regclass, batch_size int, check_tokens boolean, patience interval) RETURNS float8
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
 	job cims.maintenance_job := cims.take_job(tbl, '', 'reseal');
@@ -276,7 +276,7 @@ COMMENT ON FUNCTION cims.column_problems(regclass, int2, int4) IS
 
 CREATE FUNCTION cims.check_table(tbl regclass)
 RETURNS TABLE (relation regclass, column_name name, row_id tid, class text, key_version int, problem text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET row_security = off
 AS $$
 DECLARE
 	col record;
@@ -285,6 +285,8 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'wrong_object_type',
 			MESSAGE = format('"%s" is not a table or materialized view', tbl);
 	END IF;
+	-- a name is looked up when its turn comes: the owner must not have made a view of that name by then, which would run what he likes
+	PERFORM cims.lock_table(t, 'ACCESS SHARE') FROM cims.column_tables(tbl) t JOIN pg_class c ON c.oid = t AND c.relkind IN ('r', 'p');
 	FOR col IN
 		SELECT a.attrelid, a.attnum, a.attname, e.class_id
 		FROM cims.column_tables(tbl) p

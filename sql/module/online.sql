@@ -63,7 +63,7 @@ $$;
 COMMENT ON FUNCTION cims.online_changes(regclass, name, jsonb) IS 'the change that an online job works towards';
 
 CREATE FUNCTION cims.begin_online(tbl regclass, col name, batch_size int, asked jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET row_security = on
 AS $$
 DECLARE
 	job cims.maintenance_job;
@@ -94,6 +94,7 @@ BEGIN
 	PERFORM cims.require_own_column(tbl, col);
 	PERFORM cims.refuse('protect', tbl, col, ARRAY(SELECT cims.column_obstacles(changes)));
 	PERFORM cims.refuse('protect', tbl, col, cims.online_obstacles(changes, target, asked));
+	PERFORM cims.require_index_level(changes, asked->>'class', (asked->>'pattern_index')::boolean);
 	IF asked->>'source' = 'plain' THEN
 		PERFORM cims.adopt_limits(changes, target);
 	END IF;
@@ -117,21 +118,6 @@ END
 $$;
 COMMENT ON FUNCTION cims.enter_phase(cims.maintenance_job, text) IS 'lets a job go on to a phase';
 
-CREATE FUNCTION cims.lock_for_job(job cims.maintenance_job, mode text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	tbl text := cims.relation_name(job.relation);
-BEGIN
-	EXECUTE format('LOCK TABLE %s IN %s MODE', tbl, mode);
-	-- the name may have gone to another table until the lock was there
-	IF cims.relation_name(job.relation) IS DISTINCT FROM tbl OR to_regclass(tbl) IS DISTINCT FROM job.relation::regclass THEN
-		RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = format('table %s was renamed', tbl);
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION cims.lock_for_job(cims.maintenance_job, text) IS 'locks the table of a job';
-
 CREATE FUNCTION cims.wait_for_lock(job cims.maintenance_job, patience interval, why text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
 AS $$
@@ -154,7 +140,7 @@ AS $$
 DECLARE
 	changes cims.column_change[];
 BEGIN
-	PERFORM cims.lock_for_job(job, 'ACCESS EXCLUSIVE');
+	PERFORM cims.lock_table(job.relation, 'ACCESS EXCLUSIVE');
 	changes := cims.online_changes(job.relation, job.column_name, job.options);
 	PERFORM cims.refuse('protect', job.relation, job.column_name,
 		cims.online_obstacles(changes, cims.find_class(job.options->>'class'), job.options));
@@ -194,7 +180,7 @@ BEGIN
 	IF missing.command IS NULL THEN
 		RETURN false;
 	END IF;
-	PERFORM cims.lock_for_job(job, CASE WHEN missing.constraint_command IS NULL THEN 'SHARE' ELSE 'ACCESS EXCLUSIVE' END);
+	PERFORM cims.lock_table(job.relation, CASE WHEN missing.constraint_command IS NULL THEN 'SHARE' ELSE 'ACCESS EXCLUSIVE' END);
 	PERFORM cims.require_shadow(job);
 	IF missing.drop_command IS NOT NULL THEN
 		EXECUTE missing.drop_command;
@@ -426,7 +412,7 @@ CREATE FUNCTION cims.online_validate(job cims.maintenance_job) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on
 AS $$
 BEGIN
-	PERFORM cims.lock_for_job(job, 'SHARE UPDATE EXCLUSIVE');
+	PERFORM cims.lock_table(job.relation, 'SHARE UPDATE EXCLUSIVE');
 	PERFORM cims.require_shadow(job);
 	EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', cims.relation_name(job.relation), cims.shadow_trigger(job.column_name));
 	PERFORM cims.validate_checks(job.relation, job.column_name);
@@ -473,7 +459,7 @@ BEGIN
 		END IF;
 		PERFORM cims.enter_phase(job, 'swap');
 	WHEN 'swap' THEN
-		PERFORM cims.lock_for_job(job, 'ACCESS EXCLUSIVE');
+		PERFORM cims.lock_table(job.relation, 'ACCESS EXCLUSIVE');
 		PERFORM cims.require_shadow(job);
 		PERFORM cims.fill_rest(job) WHERE job.options->>'source' <> 'plain';
 		PERFORM cims.online_swap(job), cims.online_end(job);
@@ -486,7 +472,7 @@ COMMENT ON FUNCTION cims.online_locked_step(cims.maintenance_job) IS 'a step of 
 
 -- how long to wait before the next step, in seconds; NULL: there is none
 CREATE FUNCTION cims.online_step(tbl regclass, col name, batch_size int, patience interval) RETURNS float8
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
 	job cims.maintenance_job;
@@ -539,7 +525,7 @@ COMMENT ON PROCEDURE cims.protect_online(regclass, name, text, int, boolean, boo
 	'protects a column without a long lock, in batches with COMMIT; called again after an interruption it goes on; source: plain, or a column encrypted with pgcrypto (pgp_sym_decrypt, decrypt, decrypt_iv), with the key in the setting cims_migration.passphrase';
 
 CREATE FUNCTION cims.cancel_protect_online(tbl regclass, col name) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET client_min_messages = warning
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET row_security = on SET client_min_messages = warning
 AS $$
 DECLARE
 	under_way boolean;

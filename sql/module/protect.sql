@@ -4,6 +4,9 @@
  *		cims.protect and cims.unprotect.  The owner of the table may do either;
  *		no right is borrowed.  What cannot be kept is listed as a whole before
  *		anything is touched.
+ *
+ * Queries over catalogs are estimated to cost much, and take an instant: JIT
+ * compilation of them would take many times as long, so it is off.
  */
 
 CREATE FUNCTION cims.encrypted_type(plain oid) RETURNS regtype
@@ -140,7 +143,7 @@ DECLARE
 	relation oid;
 BEGIN
 	FOR relation IN SELECT DISTINCT c.relation FROM unnest(changes) c WHERE c.root ORDER BY 1 LOOP
-		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', cims.relation_name(relation));
+		PERFORM cims.lock_table(relation, 'ACCESS EXCLUSIVE');
 	END LOOP;
 END
 $$;
@@ -208,6 +211,49 @@ AS $$
 $$;
 COMMENT ON FUNCTION cims.column_obstacles(cims.column_change[]) IS 'what about the columns themselves cannot change type';
 
+/*
+ * What is made again is parsed, and a check constraint is executed, with the
+ * rights of who calls.  Functions that another role wrote are not run so; those
+ * of superusers are theirs to trust.
+ */
+CREATE FUNCTION cims.code_obstacles(changes cims.column_change[]) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH dependents AS MATERIALIZED (
+		SELECT * FROM cims.column_dependents(changes)
+	), views AS (
+		SELECT r.ev_class AS oid FROM dependents d
+		JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_type = '1'
+	), trees (classid, objid, tree, executed) AS (
+		SELECT 'pg_rewrite'::regclass::oid, r.oid, concat(r.ev_qual, r.ev_action), false FROM pg_rewrite r
+		WHERE r.ev_class IN (SELECT oid FROM views) OR r.oid IN (SELECT objid FROM dependents WHERE classid = 'pg_rewrite'::regclass)
+		UNION ALL
+		SELECT 'pg_trigger'::regclass, t.oid, t.tgqual::text, false FROM pg_trigger t
+		WHERE t.tgrelid IN (SELECT oid FROM views) OR t.oid IN (SELECT objid FROM dependents WHERE classid = 'pg_trigger'::regclass)
+		UNION ALL
+		SELECT 'pg_policy'::regclass, p.oid, concat(p.polqual, p.polwithcheck), false FROM pg_policy p
+		WHERE p.oid IN (SELECT objid FROM dependents WHERE classid = 'pg_policy'::regclass)
+		UNION ALL
+		SELECT 'pg_attrdef'::regclass, f.oid, f.adbin::text, false FROM pg_attrdef f
+		WHERE f.adrelid IN (SELECT oid FROM views) OR EXISTS (SELECT FROM unnest(changes) c WHERE c.relation = f.adrelid AND c.attnum = f.adnum)
+		UNION ALL
+		SELECT 'pg_class'::regclass, x.indexrelid, concat(x.indexprs, x.indpred), false FROM unnest(changes) c
+		JOIN pg_index x ON x.indrelid = c.relation AND (c.attnum = ANY (x.indkey) OR x.indpred::text ~ format(':varattno %s ', c.attnum))
+		UNION ALL
+		SELECT 'pg_statistic_ext'::regclass, s.oid, s.stxexprs::text, false FROM unnest(changes) c
+		JOIN pg_statistic_ext s ON s.stxrelid = c.relation AND c.attnum = ANY (s.stxkeys)
+		UNION ALL
+		SELECT 'pg_constraint'::regclass, k.oid, k.conbin::text, true FROM unnest(changes) c
+		JOIN pg_constraint k ON k.conrelid = c.relation AND k.contype = 'c' AND c.attnum = ANY (k.conkey) AND k.coninhcount = 0
+	)
+	SELECT DISTINCT format('%s: it would run code of role "%s" with your rights; let that role call, or drop it first',
+		pg_describe_object(t.classid, t.objid, 0), o.rolname)
+	FROM trees t CROSS JOIN LATERAL cims.expression_functions(t.tree, t.executed) f
+	JOIN pg_proc p ON p.oid = f JOIN pg_roles o ON o.oid = p.proowner
+	WHERE NOT o.rolsuper AND o.rolname <> current_user
+$$;
+COMMENT ON FUNCTION cims.code_obstacles(cims.column_change[]) IS 'what would run code of other roles with the rights of who calls';
+
 -- what hangs on the columns and cannot be put back
 CREATE FUNCTION cims.dependent_obstacles(changes cims.column_change[], pattern text) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -263,6 +309,8 @@ AS $$
 	SELECT format('%s: it depends on the column, or on a view over it', pg_describe_object(d.classid, d.objid, 0))
 	FROM cims.column_dependents(changes) d
 	WHERE d.classid NOT IN ('pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
+	UNION ALL
+	SELECT cims.code_obstacles(changes)
 $$;
 COMMENT ON FUNCTION cims.dependent_obstacles(cims.column_change[], text) IS 'what hangs on the columns and cannot be kept';
 
@@ -283,6 +331,24 @@ AS $$
 		AND ((k.conrelid = c.relation AND c.attnum = ANY (k.conkey)) OR (k.confrelid = c.relation AND c.attnum = ANY (k.confkey)))
 $$;
 COMMENT ON FUNCTION cims.equality_obstacles(cims.column_change[]) IS 'what compares the columns for equality';
+
+CREATE FUNCTION cims.require_level(class_id int4, level text) RETURNS void
+AS 'MODULE_PATHNAME', 'cims_require_level_of_class' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cims.require_level(int4, text) IS
+	'raises insufficient_privilege where the current role holds less than a level (mask, search, reveal) on a class';
+
+-- PostgreSQL asks when it makes the index, which may be long after the work has begun
+CREATE FUNCTION cims.require_index_level(changes cims.column_change[], class text, pattern_index boolean) RETURNS void
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT cims.require_level(cims.class_id(class), 'search')
+	WHERE NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)
+		AND (pattern_index OR EXISTS (
+			SELECT FROM unnest(changes) c JOIN pg_index x ON x.indrelid = c.relation
+			WHERE c.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1])))
+$$;
+COMMENT ON FUNCTION cims.require_index_level(cims.column_change[], text, boolean) IS
+	'raises where the current role may not have the indexes over a column that becomes of a class';
 
 CREATE FUNCTION cims.numeric_precision(typmod int4) RETURNS int4
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -396,7 +462,7 @@ $$;
 COMMENT ON FUNCTION cims.announce_family(cims.column_change[], regclass, name) IS 'names the columns that change together with one';
 
 CREATE FUNCTION cims.protect(tbl regclass, cols name[], classes text[], pattern_index boolean DEFAULT false) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
 	col name;
@@ -422,6 +488,7 @@ BEGIN
 	FOR col, class IN SELECT * FROM unnest(cols, classes) LOOP
 		changes := cims.planned_changes(tbl, col, cims.protection_types(class));
 		obstacles := obstacles || cims.protection_obstacles(changes, cims.find_class(class), pattern_index);
+		PERFORM cims.require_index_level(changes, class, pattern_index);
 		planned := planned || changes;
 	END LOOP;
 	obstacles := obstacles || ARRAY(
@@ -465,13 +532,8 @@ AS $$ SELECT cims.protect(tbl, ARRAY[col], ARRAY[class], pattern_index) $$;
 COMMENT ON FUNCTION cims.protect(regclass, name, text, boolean) IS
 	'encrypts one column under a class';
 
-CREATE FUNCTION cims.require_level(class_id int4, level text) RETURNS void
-AS 'MODULE_PATHNAME', 'cims_require_level_of_class' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cims.require_level(int4, text) IS
-	'raises insufficient_privilege where the current role holds less than a level (mask, search, reveal) on a class';
-
 CREATE FUNCTION cims.unprotect(tbl regclass, col name, plain_type text DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET cims.output = auto
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET row_security = on SET cims.output = auto
 AS $$
 DECLARE
 	att int2 := cims.find_column(tbl, col);

@@ -38,6 +38,22 @@ AS $$
 $$;
 COMMENT ON FUNCTION cims.relation_name(oid) IS 'the quoted, schema-qualified name of a relation';
 
+CREATE FUNCTION cims.lock_table(relation oid, mode text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name text := cims.relation_name(relation);
+BEGIN
+	EXECUTE format('LOCK TABLE %s IN %s MODE', name, mode);
+	-- until the lock was there its owner may have given the name to something else
+	IF cims.relation_name(relation) IS DISTINCT FROM name OR to_regclass(name) IS DISTINCT FROM relation::regclass THEN
+		RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = format('table %s was renamed or dropped meanwhile', name),
+			HINT = 'Try again.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION cims.lock_table(oid, text) IS 'locks a table, after which its name does not go to another';
+
 CREATE FUNCTION cims.column_family(tbl oid, att int2) RETURNS TABLE (relation oid, attnum int2)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -78,14 +94,49 @@ $$;
 COMMENT ON FUNCTION cims.only_null_tests(text, int2) IS
 	'whether a stored expression looks at a column only by IS NULL and IS NOT NULL';
 
+/*
+ * A literal of an array, row or range over a domain is checked when it is
+ * parsed, so that even CREATE VIEW runs what the domain's owner wrote.
+ */
+CREATE FUNCTION cims.literal_functions(type_ids oid[]) RETURNS SETOF oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE part (id) AS (
+		SELECT unnest(type_ids)
+		UNION
+		SELECT l.id FROM part p JOIN pg_type t ON t.oid = p.id
+		CROSS JOIN LATERAL (
+			SELECT t.typbasetype WHERE t.typtype = 'd'
+			UNION ALL SELECT t.typelem WHERE t.typelem <> 0
+			UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+			UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+			UNION ALL SELECT m[1]::oid FROM pg_constraint k CROSS JOIN regexp_matches(k.conbin::text, ':resulttype (\d+)', 'g') m WHERE k.contypid = t.oid
+		) l (id)
+	)
+	SELECT m[1]::oid FROM part p JOIN pg_constraint k ON k.contypid = p.id
+	CROSS JOIN regexp_matches(k.conbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') m
+	UNION
+	SELECT r.rngcanonical FROM part p JOIN pg_range r ON r.rngtypid = p.id
+$$;
+COMMENT ON FUNCTION cims.literal_functions(oid[]) IS 'the functions that may run when a literal of a type is read';
+
+CREATE FUNCTION cims.expression_functions(tree text, executed boolean) RETURNS SETOF oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT cims.literal_functions(ARRAY(
+		SELECT m[1]::oid FROM regexp_matches(tree, CASE WHEN executed THEN ':(?:consttype|resulttype) (\d+)' ELSE ':consttype (\d+)' END, 'g') m))
+	UNION
+	SELECT m[1]::oid FROM regexp_matches(tree, ':(?:funcid|opfuncid) (\d+)', 'g') m WHERE executed
+$$;
+COMMENT ON FUNCTION cims.expression_functions(text, boolean) IS
+	'the functions that may run when a stored expression is made again, or also executed';
+
 CREATE FUNCTION cims.is_constant(tree text) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-	-- nor is the check of a domain run, which may call anything
-	SELECT tree !~ '\{(SQLVALUEFUNCTION|NEXTVALUEEXPR|SUBLINK|COERCETODOMAIN) '
+	SELECT tree !~ '\{(SQLVALUEFUNCTION|NEXTVALUEEXPR|SUBLINK) '
 		AND NOT EXISTS (
-			SELECT FROM regexp_matches(tree, ':(?:funcid|opfuncid) (\d+)', 'g') m
-			JOIN pg_proc p ON p.oid = m[1]::oid
+			SELECT FROM cims.expression_functions(tree, true) f JOIN pg_proc p ON p.oid = f
 			-- a class is a type modifier, whose functions look it up; what others declare immutable is not run on their word
 			WHERE p.provolatile <> 'i' AND p.pronamespace <> 'cims'::regnamespace
 				OR p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'cims'::regnamespace))

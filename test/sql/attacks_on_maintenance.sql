@@ -80,6 +80,70 @@ SET ROLE maintenance_owner;
 SELECT count(*) FROM customer_view;
 SELECT count(*) FROM online_view;
 
+-- code that runs when a definition is parsed, or a constraint is checked, again: only its owner runs it
+CREATE FUNCTION trap_literal(why text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE DOMAIN %I AS text CHECK (public.trap(%L, VALUE) = VALUE)', 'of_' || why, 'domain of a ' || why);
+END
+$$;
+SELECT trap_literal(t) FROM unnest('{default, index, view, rule, policy, trigger, check, statistics, view_default}'::text[]) t;
+CREATE DOMAIN innocent AS text CHECK (VALUE <> '');
+CREATE TYPE pair AS (a of_view, b int);
+CREATE FUNCTION make_literals(name text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format($f$
+		CREATE TABLE %1$I (id int, phone text DEFAULT ('{x}'::of_default[])::text, note text DEFAULT ('{x}'::innocent[])[1],
+			CONSTRAINT executes CHECK (phone IS NULL OR public.trap('check', note) = note), CONSTRAINT reads CHECK (phone IS NOT NULL OR note = ANY ('{x}'::of_check[])));
+		CREATE TABLE %3$I () INHERITS (%1$I);
+		INSERT INTO %1$I VALUES (1, '138', 'x');
+		CREATE INDEX %4$I ON %1$I (phone) WHERE note = ANY ('{x,b}'::of_index[]::text[]);
+		CREATE STATISTICS %5$I ON phone, (note = ANY ('{x}'::of_statistics[]::text[])) FROM %1$I;
+		CREATE VIEW %2$I AS SELECT id, phone, '(x,1)'::pair AS a FROM %1$I;
+		ALTER VIEW %2$I ALTER a SET DEFAULT '(y,2)', ALTER phone SET DEFAULT ('{x}'::of_view_default[])[1];
+		CREATE RULE r AS ON UPDATE TO %2$I DO INSTEAD SELECT '{x}'::of_rule[];
+		CREATE POLICY p ON %1$I USING (phone = ANY ('{x}'::of_policy[]::text[]));
+		CREATE TRIGGER t BEFORE UPDATE OF phone ON %1$I FOR EACH ROW WHEN (NEW.note = ANY ('{x}'::of_trigger[])) EXECUTE FUNCTION public.trap_row();
+		CREATE VIEW %6$I AS SELECT phone FROM %1$I WHERE note = ANY ('{x}'::innocent[])
+	$f$, name, name || '_view', name || '_child', name || '_index', name || '_statistics', name || '_innocent');
+END
+$$;
+SELECT make_literals('literal'), make_literals('online_literal');
+RESET ROLE;
+\set VERBOSITY default
+SELECT cims.protect('literal', 'phone', 'phone');
+CALL cims.protect_online('online_literal', 'phone', 'phone');
+\set VERBOSITY terse
+SELECT count(*) FROM cims.maintenance_job;
+SET ROLE maintenance_owner;
+CALL cims.protect_online('online_literal', 'phone', 'phone');
+SELECT count(*) FROM cims.protect_progress;
+RESET ROLE;
+SELECT cims.grant_class('phone', 'maintenance_owner', 'search');
+SET ROLE maintenance_owner;
+SELECT cims.protect('literal', 'phone', 'phone');
+CALL cims.protect_online('online_literal', 'phone', 'phone');
+RESET ROLE;
+SELECT cims.grant_class('phone', current_user, 'reveal');
+SELECT cims.rotate_key('phone');
+CALL cims.reseal('literal');
+SELECT cims.unprotect('literal', 'phone');
+SELECT count(*) FROM cims.check_table('literal');
+SELECT cims.revoke_class('phone', current_user);
+-- a constraint in the place of the one that proves that no row was missed
+SET ROLE maintenance_owner;
+CREATE TABLE proven (id int, phone text, note text);
+INSERT INTO proven VALUES (1, '138', 'x');
+SELECT cims.begin_online('proven', 'phone', 10, '{"class": "phone", "source": "plain", "cipher": "aes", "target": "cims.enc_text", "pattern_index": false, "build_indexes": true}');
+SELECT count(cims.online_step('proven', 'phone', 10, '1 second')) FROM generate_series(1, 3);
+ALTER TABLE proven DROP CONSTRAINT "~cims_shadow_phone";
+ALTER TABLE proven ADD CONSTRAINT "~cims_shadow_phone" CHECK (public.trap('constraint in another''s place', phone) = phone AND phone_cims_shadow IS NOT NULL) NOT VALID;
+UPDATE cims.maintenance_job SET options = options || jsonb_build_object('state', cims.shadow_state(relation, column_name)) WHERE relation = 'proven'::regclass;
+RESET ROLE;
+CALL cims.protect_online('proven', 'phone', 'phone');
+SELECT cims.cancel_protect_online('proven', 'phone');
+SELECT cims.revoke_class('phone', 'maintenance_owner');
+SET ROLE maintenance_owner;
+
 -- a job that its owner wrote
 CREATE TABLE forged (id int PRIMARY KEY, phone bytea);
 INSERT INTO cims.maintenance_job (relation, column_name, work, phase, options) VALUES ('forged'::regclass, 'phone', 'protect_online', 'prepare',
