@@ -6,7 +6,8 @@
  * finds nothing, or a hash table without a match, never calls them: a role
  * without grant would learn from silence that a guess is wrong.  So each
  * operator over a column of known class is checked when the plan starts, by
- * the role that runs it, and so are grouping and DISTINCT.
+ * the role that runs it, and so are grouping and DISTINCT.  Plans in which there
+ * is nothing of the kind were marked when they were made (unchecked.c).
  *
  * Foreign-key checks run as the table's owner and are exempt (foreign_key.c).  The validation
  * of a new foreign key would join the two tables as the user who adds it: the
@@ -293,7 +294,8 @@ start_executor(QueryDesc *query, int eflags)
 	else
 		start_next(query, eflags);
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || IsParallelWorker() || query->planstate == NULL ||
-		!cims_type_oids()->installed || cims_foreign_key_starts(query) || IsLogicalWorker())
+		!cims_type_oids()->installed || cims_foreign_key_starts(query) || IsLogicalWorker() ||
+		cims_unchecked_is_marked(query->plannedstmt))
 		return;
 	check_plan(query->planstate, NULL);
 }

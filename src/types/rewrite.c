@@ -373,9 +373,9 @@ rewrite_mutator(Node *node, void *context)
 	return copy;
 }
 
-/* Rewrites a query in place, or into a copy where expressions change. */
+/* Rewrites a query in place, or into a copy where expressions change; tells, if asked, whether the guard need not look at its plan. */
 static Query *
-rewrite_query(Query *query)
+rewrite_query(Query *query, bool *unchecked)
 {
 	const CimsTypeOids *oids = cims_type_oids();
 	RewriteContext context = {false};
@@ -387,6 +387,8 @@ rewrite_query(Query *query)
 	rewrite_walker((Node *) query, &context);
 	if (context.needs_mutation)
 		query = (Query *) rewrite_mutator((Node *) query, NULL);
+	if (unchecked != NULL)
+		*unchecked = cims_unchecked_query(query);
 	return query;
 }
 
@@ -398,10 +400,11 @@ plan_query(Query *query, const char *query_string, int cursor_options, ParamList
 	bool outer_notice = cims_index_take_notice(false);
 	bool outer_asked = asked_class;
 	bool depends_on_role;
+	bool unchecked = false;
 	int outer_marked;
 
 	asked_class = false;
-	query = rewrite_query(query);
+	query = rewrite_query(query, &unchecked);
 	outer_marked = cims_foreign_key_enter();
 	planner_depth++;
 	PG_TRY();
@@ -416,6 +419,8 @@ plan_query(Query *query, const char *query_string, int cursor_options, ParamList
 			plan->relationOids = list_append_unique_oid(plan->relationOids, cims_grant_table());
 		if ((depends_on_role || asked_class) && OidIsValid(cims_class_table()))
 			plan->relationOids = list_append_unique_oid(plan->relationOids, cims_class_table());
+		if (unchecked)
+			cims_unchecked_mark(plan);
 		asked_class = outer_asked;
 	}
 	PG_FINALLY();
@@ -437,7 +442,7 @@ analyze_query(ParseState *pstate, Query *query, JumbleState *jumble)
 		cims_result_rewrite(pstate, query);
 	else if (query->commandType == CMD_SELECT)
 	{
-		Query *rewritten = rewrite_query(query);
+		Query *rewritten = rewrite_query(query, NULL);
 
 		if (rewritten != query)
 			*query = *rewritten;

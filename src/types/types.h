@@ -154,6 +154,11 @@ extern void cims_result_rewrite(ParseState *pstate, Query *query);
 /* parameter.c: plain types for the clients' parameters */
 extern void cims_parameter_rewrite(ParseState *pstate, Query *query);
 
+/* unchecked.c: plans that the guard need not look at */
+extern bool cims_unchecked_query(Query *query);
+extern void cims_unchecked_mark(PlannedStmt *plan);
+extern bool cims_unchecked_is_marked(const PlannedStmt *plan);
+
 /* rewrite.c, guard.c, object.c: hooks */
 extern void cims_rewrite_init(void);
 extern void cims_inline_init(void);
