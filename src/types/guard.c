@@ -190,6 +190,14 @@ check_join(Plan *plan)
 		check_expression((Node *) ((MergeJoin *) plan)->mergeclauses, NULL);
 }
 
+/* Checks the order that a node brings rows in: a merge join of records by their bytes is planned without naming it. */
+static void
+check_sort(PlanState *state, const Sort *sort)
+{
+	for (int i = 0; i < sort->numCols && !cims_refreshing(state->state->es_sourceText); i++)
+		cims_rewrite_check_record_operator(sort->sortOperators[i]);
+}
+
 /* Checks what one node compares beside its target list and filter. */
 static void
 check_node(PlanState *state)
@@ -214,6 +222,12 @@ check_node(PlanState *state)
 		case T_MergeJoin:
 		case T_HashJoin:
 			check_join(plan);
+			break;
+		case T_Sort:
+			check_sort(state, (Sort *) plan);
+			break;
+		case T_IncrementalSort:
+			check_sort(state, &((IncrementalSort *) plan)->sort);
 			break;
 		case T_Result:
 			check_expression(((Result *) plan)->resconstantqual, NULL);

@@ -137,7 +137,18 @@ value_in(FunctionCallInfo fcinfo, CimsSealedType type)
 	size_t len = strlen(text);
 
 	if (text_is_armor(text, len))
-		return PointerGetDatum(cims_value_accept(type, text, len, typmod));
+	{
+		struct varlena *value = cims_value_accept(type, text, len, typmod);
+		CimsSealed sealed;
+
+		/* a literal that is parsed; a cast at run time has its expression */
+		if (cims_object_is_defined() && fcinfo->flinfo->fn_expr == NULL)
+		{
+			cims_value_parse(value, &sealed);
+			cims_definition_check_value(&sealed);
+		}
+		return PointerGetDatum(value);
+	}
 	cims_refuse_masked_text(type, text, typmod);
 	return PointerGetDatum(cims_value_from_plain(type, cims_plain_input(type, text), typmod));
 }

@@ -28,6 +28,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_opclass.h"
+#include "catalog/pg_rewrite.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -56,6 +57,10 @@ static int alter_depth = 0;
 
 /* Set while the innermost command is VACUUM or ANALYZE; set and restored by process_utility. */
 static bool vacuuming = false;
+
+/* Whether the innermost command stores what it parses; its text where it is REFRESH; set and restored by process_utility. */
+static bool defining = false;
+static const char *refreshed_by = NULL;
 
 /* How many executors ran when that command began; set and restored by process_utility. */
 static int outer_executors = 0;
@@ -360,6 +365,8 @@ watch_objects(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 		check_default(object_id, sub_id);
 	if (class_id == StatisticExtRelationId && access == OAT_POST_CREATE && cims_type_oids()->installed)
 		check_statistics(object_id);
+	if (class_id == RewriteRelationId && access == OAT_POST_CREATE && cims_type_oids()->installed)
+		cims_definition_check_view(object_id);
 	if (class_id == IndexRelationId && access == OAT_POST_ALTER && cims_type_oids()->installed)
 		check_clustered_index(object_id);
 	if (class_id != RelationRelationId || !cims_type_oids()->installed ||
@@ -386,6 +393,20 @@ cims_analyzing(void)
 	return cims_executor_depth() == outer_executors && (vacuuming || AmAutoVacuumWorkerProcess());
 }
 
+/* Tells whether a command runs that stores what it parses: not while a query runs within. */
+bool
+cims_object_is_defined(void)
+{
+	return defining && cims_executor_depth() == outer_executors;
+}
+
+/* Tells whether a query is REFRESH MATERIALIZED VIEW CONCURRENTLY's own; that of the view has the text of the command. */
+bool
+cims_refreshing(const char *source_text)
+{
+	return refreshed_by != NULL && strcmp(source_text, refreshed_by) != 0 && cims_executor_depth() == outer_executors;
+}
+
 /* Refuses a range type over an encrypted one: its bounds would be ordered by token, and mean nothing. */
 static void
 check_range_type(const CreateRangeStmt *statement)
@@ -402,27 +423,9 @@ check_range_type(const CreateRangeStmt *statement)
 					 errmsg("there are no ranges of encrypted values"),
 					 errdetail("Who writes a range would have to know the order of plaintexts."),
 					 errhint("Use two columns.")));
+		if (strcmp(param->defname, "subtype_opclass") == 0)
+			check_operator_class(get_opclass_oid(BTREE_AM_OID, defGetQualifiedName(param), true));
 	}
-}
-
-/*
- * Refuses a table that a command has partitioned by ranges of tokens: that is
- * what the default class orders by, and no bound would mean what it says.
- */
-static void
-check_partition_key(const CreateStmt *statement)
-{
-	Relation rel = relation_openrv(statement->relation, NoLock);
-	PartitionKey key = RelationGetPartitionKey(rel);
-
-	for (int i = 0; key != NULL && key->strategy == PARTITION_STRATEGY_RANGE && i < key->partnatts; i++)
-		if (cims_type_of_oid(key->partopcintype[i]) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("table cannot be partitioned by ranges of an encrypted column"),
-					 errdetail("Who writes a row would have to know the order of plaintexts."),
-					 errhint("Partition by another column, or by LIST or HASH.")));
-	relation_close(rel, NoLock);
 }
 
 /* Runs a command, and warns of columns that it took the encryption off. */
@@ -451,11 +454,15 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 {
 	int depth = alter_depth;
 	bool outer_vacuuming = vacuuming;
+	bool outer_defining = defining;
+	const char *outer_refreshed_by = refreshed_by;
 	Oid outer_user = command_user;
 	int executors = outer_executors;
 
 	alter_depth = depth + (IsA(statement->utilityStmt, AlterTableStmt) ? 1 : 0);
 	vacuuming = IsA(statement->utilityStmt, VacuumStmt);
+	refreshed_by = IsA(statement->utilityStmt, RefreshMatViewStmt) ? query_string : NULL;
+	defining = GetCommandLogLevel(statement->utilityStmt) == LOGSTMT_DDL && !IsA(statement->utilityStmt, CreateTableAsStmt);
 	command_user = GetUserId();
 	outer_executors = cims_executor_depth();
 	PG_TRY();
@@ -467,14 +474,14 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 		run_command(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 		if (IsA(statement->utilityStmt, ClusterStmt))
 			cims_cluster_check((ClusterStmt *) statement->utilityStmt, true);
-		if (IsA(statement->utilityStmt, CreateStmt) && ((CreateStmt *) statement->utilityStmt)->partspec != NULL &&
-			cims_type_oids()->installed)
-			check_partition_key((CreateStmt *) statement->utilityStmt);
+		cims_definition_check_partition_bounds(statement->utilityStmt);
 	}
 	PG_FINALLY();
 	{
 		alter_depth = depth;
 		vacuuming = outer_vacuuming;
+		defining = outer_defining;
+		refreshed_by = outer_refreshed_by;
 		command_user = outer_user;
 		outer_executors = executors;
 	}

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -15,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "base/base.h"
@@ -122,4 +124,36 @@ Oid
 cims_plain_oid(CimsSealedType type)
 {
 	return type_table[type].plain;
+}
+
+/* Tells whether values of a composite type hold encrypted ones. */
+static bool
+row_holds_encrypted(Oid relation)
+{
+	Relation rel = relation_open(relation, AccessShareLock);
+	bool holds = false;
+
+	for (int i = 0; i < RelationGetNumberOfAttributes(rel) && !holds; i++)
+		holds = cims_type_holds_encrypted(TupleDescAttr(RelationGetDescr(rel), i)->atttypid);
+	relation_close(rel, AccessShareLock);
+	return holds;
+}
+
+/* Tells whether values of a type are encrypted, or arrays, rows or ranges with encrypted ones within. */
+bool
+cims_type_holds_encrypted(Oid type)
+{
+	Oid base = OidIsValid(type) ? getBaseType(type) : InvalidOid;
+	Oid element;
+	Oid relation;
+
+	if (base < FirstNormalObjectId)
+		return false;
+	check_stack_depth();
+	if (cims_type_of_oid(base) != 0)
+		return true;
+	if (OidIsValid(element = get_element_type(base)) || OidIsValid(element = get_range_subtype(base)))
+		return cims_type_holds_encrypted(element);
+	relation = get_typ_typrelid(base);
+	return OidIsValid(relation) && row_holds_encrypted(relation);
 }

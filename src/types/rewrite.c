@@ -143,8 +143,8 @@ rewrite_sort_operator(Oid *sortop)
 }
 
 /* Raises for the byte order of records where no function is called by its name: in sorts, and over rows of records. */
-static void
-check_record_operator(Oid opno)
+void
+cims_rewrite_check_record_operator(Oid opno)
 {
 	if (opno >= RECORD_IMAGE_EQUAL && opno <= RECORD_IMAGE_LAST)
 		cims_check_record_order(get_opcode(opno));
@@ -162,7 +162,7 @@ rewrite_clauses(List *clauses)
 
 		if (!IsA(clause, SortGroupClause))
 			continue;
-		check_record_operator(clause->sortop);
+		cims_rewrite_check_record_operator(clause->sortop);
 		rewrite_sort_operator(&clause->sortop);
 	}
 }
@@ -277,7 +277,7 @@ rewrite_walker(Node *node, RewriteContext *context)
 		ListCell *cell;
 
 		foreach (cell, ((RowCompareExpr *) node)->opnos)
-			check_record_operator(lfirst_oid(cell));
+			cims_rewrite_check_record_operator(lfirst_oid(cell));
 	}
 	if (!context->needs_mutation && cims_rewrite_changes(node))
 		context->needs_mutation = true;
@@ -403,6 +403,7 @@ plan_query(Query *query, const char *query_string, int cursor_options, ParamList
 	bool unchecked = false;
 	int outer_marked;
 
+	cims_definition_check_printing();
 	asked_class = false;
 	query = rewrite_query(query, &unchecked);
 	outer_marked = cims_foreign_key_enter();
@@ -438,6 +439,8 @@ analyze_query(ParseState *pstate, Query *query, JumbleState *jumble)
 {
 	if (next_post_parse_analyze != NULL)
 		next_post_parse_analyze(pstate, query, jumble);
+	if (query->commandType != CMD_UTILITY)
+		cims_definition_check_printing();
 	if (planner_depth == 0)
 		cims_result_rewrite(pstate, query);
 	else if (query->commandType == CMD_SELECT)

@@ -37,6 +37,7 @@ extern const CimsTypeOids *cims_type_oids(void);
 extern CimsSealedType cims_type_of_oid(Oid type);       /* 0 where it is no encrypted type */
 extern CimsSealedType cims_type_of_array_oid(Oid type); /* 0 where it is no array of one */
 extern Oid cims_plain_oid(CimsSealedType type);
+extern bool cims_type_holds_encrypted(Oid type); /* itself, or in its elements or columns */
 
 /* plain.c: plaintext as a Datum of the plain type, as sealed bytes, as text */
 extern Datum cims_plain_input(CimsSealedType type, char *text);
@@ -84,6 +85,13 @@ extern bool cims_literal_recall(const CimsSealed *sealed, unsigned char *out);
 
 /* sealed_text.c: the armored text of a value, NUL-terminated, as the current role may have it */
 extern char *cims_value_armor(struct varlena *value);
+
+/* definition.c: what comes to stand in catalogs, where every role reads the bytes */
+extern void cims_definition_check_value(const CimsSealed *sealed);
+extern void cims_definition_check_view(Oid rule);
+extern void cims_definition_check_partition_key(Relation rel);
+extern void cims_definition_check_partition_bounds(Node *statement);
+extern void cims_definition_check_printing(void); /* raises where trees and plans are printed to an ordinary role */
 
 /* sealed_text.c: the value of an armored text; raises where it is none */
 extern struct varlena *cims_value_of_armor(const char *armor, size_t len, CimsSealed *sealed);
@@ -142,6 +150,7 @@ extern int cims_display_compare(struct varlena *a, struct varlena *b, Oid collat
 
 /* rewrite.c, for inline.c and parameter.c: what the planner hook changes */
 extern bool cims_rewrite_is_planning(void);
+extern void cims_rewrite_check_record_operator(Oid opno); /* raises for the byte order of records, from ordinary roles */
 extern bool cims_rewrite_sorts_by_token(Oid sortop);
 extern bool cims_rewrite_changes(Node *node);
 extern bool cims_rewrite_is_equality(Oid opno); /* of encrypted text */
@@ -164,7 +173,9 @@ extern void cims_rewrite_init(void);
 extern void cims_inline_init(void);
 extern void cims_guard_init(void);
 extern void cims_object_init(void);
-extern void cims_object_check_index(Oid index); /* raises where the innermost command's role may not know the order of an index */
+extern void cims_object_check_index(Oid index);       /* raises where the innermost command's role may not know the order of an index */
+extern bool cims_object_is_defined(void);             /* a command runs that stores what it parses */
+extern bool cims_refreshing(const char *source_text); /* a query of REFRESH MATERIALIZED VIEW CONCURRENTLY itself, which compares rows by their bytes */
 extern void cims_cluster_check(const ClusterStmt *statement, bool done);
 extern List *cims_bare_columns(const AlterTableStmt *statement, Oid *relation); /* the encrypted ones that change their type */
 extern void cims_bare_warn(Oid relation, List *columns);                        /* of those that are plain now */
