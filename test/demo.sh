@@ -351,7 +351,7 @@ sql postgres "SELECT * FROM cims.check_table('customer')"
 claim "no value is damaged" contains "(0 rows)"
 
 chapter "7. Dump, and restore into another database"
-tell "The keys come along, wrapped by the master key, and so do the grants. What pg_dump warns of is a table of cims's whose rows refer to each other; it restores in one piece."
+tell "The keys come along, wrapped by the master key, and so do the grants."
 run "createdb -h $socket -U postgres crm_copy; pg_dump -h $socket -U postgres -Fc crm | pg_restore -h $socket -U postgres -d crm_copy"
 database=crm_copy
 sql manager "SELECT name, phone, balance FROM customer WHERE phone = '$sought_phone'"

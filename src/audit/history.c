@@ -4,11 +4,13 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -46,6 +48,21 @@ static const int details[] = {
 
 PG_FUNCTION_INFO_V1(cims_history);
 
+/* Raises for a table without a record: that no event is found would look as if the row had never changed. */
+static void
+require_record(Oid relation, CimsDescriptorCache *descriptors)
+{
+	Relation rel = table_open(relation, AccessShareLock);
+	bool audited = cims_audit_options(rel)->audited;
+
+	table_close(rel, NoLock);
+	if (!audited && cims_descriptor_list(descriptors, relation) == NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("there is no record of table \"%s\"", get_rel_name(relation)),
+				errhint("cims.audit begins the record of a table."));
+}
+
 /*
  * cims.history(tbl regclass, variadic key "any") returns table
  *
@@ -74,6 +91,8 @@ cims_history(PG_FUNCTION_ARGS)
 	descriptors = cims_descriptor_cache(CurrentMemoryContext, snapshot);
 	reader = cims_reader_begin(CurrentMemoryContext);
 	events = cims_row_events(cims_row_key(fcinfo, relation, 1, PG_NARGS() - 1), relation, descriptors, snapshot);
+	if (events == NIL)
+		require_record(relation, descriptors);
 	state = cims_row_state_create(CurrentMemoryContext);
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "cims history", ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(scratch);

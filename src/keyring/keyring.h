@@ -88,19 +88,19 @@ typedef enum CimsKeyStatus
 /* module */
 extern void cims_keyring_init(void); /* from _PG_init: GUCs, shared memory, callbacks */
 
-/* class.c: NULL where there is no such class */
+/* class.c: NULL where there is no such class; the table is cache.c's */
 extern const CimsClass *cims_class_find(int32 id);
 extern Oid cims_class_table(void);        /* that classes were last read from; changes of one invalidate it */
 extern int32 cims_class_default_id(void); /* id of "default"; needs no catalog */
 
-/* keyring.c: no error is raised for what a status can say */
+/* cache.c: no error is raised for what a status can say; what raises is in error.c */
 extern bool cims_keyring_initialised(void); /* cims.init() has run in this database */
 extern CimsKeyStatus cims_data_key_active(int32 class_id, CimsDataKey **key);
 extern CimsKeyStatus cims_data_key_find(int32 class_id, uint32 version, CimsDataKey **key);
 extern void cims_data_key_count_sealed(CimsDataKey *key); /* one value more, for cims.key_status */
 pg_noreturn extern void cims_keyring_error(CimsKeyStatus status, int32 class_id, uint32 version);
 
-/* keyring.c: the search key's derived contexts; the token scheme of this database */
+/* cache.c: the search key's derived contexts; the token scheme of this database */
 typedef enum CimsSearchUse
 {
 	CIMS_SEARCH_TOKEN = 0, /* equality tokens: HKDF label "cims token" */

@@ -23,7 +23,7 @@
 
 #define CIMS_TYPE_COUNT 6
 
-/* types.c: installs the hooks and settings of this part; from _PG_init */
+/* level.c: installs the hooks and settings of this part; from _PG_init */
 extern void cims_types_init(void);
 
 /* oids.c: the objects of the extension in this database */
@@ -168,7 +168,7 @@ extern bool cims_unchecked_query(Query *query);
 extern void cims_unchecked_mark(PlannedStmt *plan);
 extern bool cims_unchecked_is_marked(const PlannedStmt *plan);
 
-/* rewrite.c, guard.c, object.c: hooks */
+/* rewrite.c, inline.c, guard.c, object.c: hooks; cluster.c and bare.c: what object.c asks of commands */
 extern void cims_rewrite_init(void);
 extern void cims_inline_init(void);
 extern void cims_guard_init(void);

@@ -96,6 +96,21 @@ SELECT cims.disable_key('phone', 1);
 SELECT cims.disable_key('phone', 9);
 SELECT cims.destroy_key('phone', 1, 'old');
 
+-- the record
+SELECT cims.audit('customer_view');
+SELECT cims.audit('customer', images => 'ful');
+SELECT cims.audit('customer', omit => '{nme}');
+SELECT cims.unaudit('customer');
+SELECT * FROM cims.history('customer', 1);
+SELECT * FROM cims.history('customer_view', 1);
+SELECT * FROM cims.verify_table('customer');
+SELECT * FROM cims.as_of('customer', '2020-01-01 00:00+00');
+SELECT cims.create_masking_view('customer', columns => '{"nme": "name"}');
+SELECT cims.create_masking_view('customer', columns => '{"phone": "phnoe"}');
+SELECT cims.find('customer', 'phone', '13812341999');
+SELECT cims.secure_table('customer', 'owner');
+SELECT cims.secure_table('customer');
+
 \c postgres
 DROP DATABASE cims_mistakes;
 DROP ROLE mistakes_app, "Mistakes App";
