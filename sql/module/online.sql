@@ -23,6 +23,9 @@ AS $$
 	SELECT coalesce(array_agg(o), '{}') FROM (
 		SELECT unnest(cims.protection_obstacles(changes, class, (options->>'pattern_index')::boolean))
 		UNION ALL
+		SELECT format('column "%s" of table %s: an array cannot change online; use cims.protect', c.name, cims.relation_name(c.relation))
+		FROM unnest(changes) c WHERE c.root AND c.new_type LIKE '%[]'
+		UNION ALL
 		SELECT s.object || ': a column in a foreign key cannot change online; use cims.protect' FROM cims.foreign_key_steps(changes) s
 		UNION ALL
 		SELECT format('constraint "%s" of table %s: a unique constraint of a partitioned table cannot move to another index',
@@ -35,7 +38,8 @@ AS $$
 		UNION ALL
 		SELECT format('trigger "%s" of table %s: its name would let it fire after the trigger "%s"; rename it',
 			g.tgname, cims.relation_name(g.tgrelid), cims.shadow_trigger(c.name))
-		FROM unnest(changes) c JOIN pg_trigger g ON g.tgrelid = c.relation AND NOT g.tgisinternal
+		-- that of another column at work looks at neither
+		FROM unnest(changes) c JOIN pg_trigger g ON g.tgrelid = c.relation AND NOT g.tgisinternal AND g.tgfoid <> 'cims.keep_shadow'::regproc
 			AND g.tgtype::int & 3 = 3 AND g.tgname::text COLLATE "C" > cims.shadow_trigger(c.name)::text COLLATE "C"
 		UNION ALL
 		SELECT format('sequence %s: it is owned by the column', cims.relation_name(d.objid))
@@ -264,7 +268,7 @@ AS $$
 		|| ARRAY(SELECT format('ALTER TABLE ONLY %s ALTER COLUMN %I SET (%s)', t.name, a.attname, o)
 			FROM unnest(a.attoptions) o WHERE o LIKE 'n\_distinct%')
 		|| ARRAY(
-			SELECT u FROM (SELECT *, format('%I.%I', stxnamespace::regnamespace, stxname) AS name FROM pg_statistic_ext) s CROSS JOIN LATERAL unnest(ARRAY[pg_get_statisticsobjdef(s.oid)]
+			SELECT u FROM (SELECT *, format('%s.%I', stxnamespace::regnamespace, stxname) AS name FROM pg_statistic_ext) s CROSS JOIN LATERAL unnest(ARRAY[pg_get_statisticsobjdef(s.oid)]
 				|| CASE WHEN s.stxstattarget >= 0 THEN ARRAY[format('ALTER STATISTICS %s SET STATISTICS %s', s.name, s.stxstattarget)] ELSE '{}' END
 				|| CASE WHEN s.stxowner <> current_user::regrole THEN ARRAY[format('ALTER STATISTICS %s OWNER TO %I', s.name, pg_get_userbyid(s.stxowner))] ELSE '{}' END
 				|| cims.comment_commands('pg_statistic_ext', s.oid, 'STATISTICS ' || s.name)) WITH ORDINALITY x (u, n)

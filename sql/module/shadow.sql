@@ -187,7 +187,7 @@ AS $$
 	SELECT CASE WHEN a.attname = col THEN quote_ident(cims.shadow_name(col))
 			ELSE format(CASE x.indkey[k] WHEN 0 THEN '(%s)' ELSE '%s' END, pg_get_indexdef(index_id, k + 1, true))
 				|| CASE WHEN x.indcollation[k] IN (0, coalesce(a.attcollation, 0)) THEN ''
-					ELSE (SELECT format(' COLLATE %I.%I', collnamespace::regnamespace, collname) FROM pg_collation WHERE oid = x.indcollation[k]) END
+					ELSE (SELECT format(' COLLATE %s.%I', collnamespace::regnamespace, collname) FROM pg_collation WHERE oid = x.indcollation[k]) END
 				|| CASE WHEN o.opcdefault THEN '' ELSE format(' %I.%I', n.nspname, o.opcname) END END
 		|| CASE WHEN m.amname <> 'btree' THEN ''
 			WHEN x.indoption[k] = 1 THEN ' DESC NULLS LAST' WHEN x.indoption[k] = 2 THEN ' NULLS FIRST'

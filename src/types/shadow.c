@@ -243,6 +243,14 @@ source_is_same(const Shadow *shadow, HeapTuple a, HeapTuple b)
 	return datum_image_eq(a_value, b_value, att->attbyval, att->attlen);
 }
 
+/* Tells whether a trigger is that of another shadow, which leaves both columns of this one as they are. */
+static bool
+keeps_other_shadow(const Trigger *trigger, Oid keep_shadow, char **args)
+{
+	return trigger->tgfoid == keep_shadow && trigger->tgnargs >= 2 && strcmp(trigger->tgargs[1], args[0]) != 0 &&
+		   strcmp(trigger->tgargs[1], args[1]) != 0;
+}
+
 /*
  * Refuses a trigger that fires after the shadow's own, before the row is
  * written: it could change either column, and nobody would notice.
@@ -251,6 +259,7 @@ static void
 require_last(const TriggerData *data)
 {
 	const TriggerDesc *all = data->tg_relation->trigdesc;
+	const Trigger *own = data->tg_trigger;
 	int event = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? TRIGGER_TYPE_UPDATE : TRIGGER_TYPE_INSERT;
 	bool later = false;
 
@@ -260,14 +269,15 @@ require_last(const TriggerData *data)
 		const Trigger *trigger = &all->triggers[i];
 
 		if (later && trigger->tgenabled != TRIGGER_DISABLED &&
-			TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_BEFORE, event))
+			TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_BEFORE, event) &&
+			!keeps_other_shadow(trigger, own->tgfoid, own->tgargs))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("trigger \"%s\" of table \"%s\" fires after the trigger \"%s\"", trigger->tgname,
-							RelationGetRelationName(data->tg_relation), data->tg_trigger->tgname),
+							RelationGetRelationName(data->tg_relation), own->tgname),
 					 errdetail("While a column is being protected, nothing may change the row after its value was sealed."),
 					 errhint("Rename the trigger \"%s\", so that it fires before.", trigger->tgname)));
-		later = later || trigger->tgoid == data->tg_trigger->tgoid;
+		later = later || trigger->tgoid == own->tgoid;
 	}
 }
 

@@ -19,7 +19,7 @@ $$;
 CREATE FUNCTION steps(tbl regclass, number int, col name DEFAULT 'name') RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM cims.online_step(tbl, col, 10, '1 second') FROM generate_series(1, number);
-	RETURN (SELECT concat_ws(' ', phase, rows_done) FROM cims.protect_progress WHERE table_name = tbl);
+	RETURN (SELECT concat_ws(' ', phase, rows_done) FROM cims.protect_progress WHERE table_name = tbl AND column_name = col);
 END $$;
 -- what a table has, as text
 CREATE VIEW picture AS
@@ -171,6 +171,29 @@ CALL cims.protect_online('given_up', 'name', 'name');
 SELECT cims.cancel_protect_online('given_up', 'name');
 SELECT * FROM changed WHERE tbl LIKE 'given%';
 CALL cims.protect_online('given_up', 'name', 'name');
+
+-- two columns at a time, which both are kept in step; an array is refused before anything is touched
+CREATE SCHEMA "we.ird";
+CREATE TABLE "we.ird".two (id int, a text, b text, tags text[]);
+CREATE STATISTICS "we.ird"."a.b" ON a, b FROM "we.ird".two;
+COMMENT ON STATISTICS "we.ird"."a.b" IS 'kept';
+CREATE COLLATION "we.ird".posix FROM "POSIX";
+CREATE INDEX two_a ON "we.ird".two (a, tags, (id::text) COLLATE "we.ird".posix);
+INSERT INTO "we.ird".two VALUES (1, 'a', 'b'), (2, 'a', 'b');
+SELECT begin_online('"we.ird".two', 'b'), begin_online('"we.ird".two', 'a');
+SELECT steps('"we.ird".two', 4, 'b'), steps('"we.ird".two', 2, 'a');
+UPDATE "we.ird".two SET a = 'A', b = 'B' WHERE id = 1;
+INSERT INTO "we.ird".two VALUES (3, 'x', 'y');
+CREATE TRIGGER "~cims_shadow_c" BEFORE UPDATE ON "we.ird".two FOR EACH ROW EXECUTE FUNCTION cims.keep_shadow('id', 'b_cims_shadow');
+UPDATE "we.ird".two SET b = 'C';
+DROP TRIGGER "~cims_shadow_c" ON "we.ird".two;
+CALL cims.protect_online('"we.ird".two', 'a', 'name');
+CALL cims.protect_online('"we.ird".two', 'b', 'name');
+SELECT * FROM "we.ird".two ORDER BY id;
+SELECT indexdef FROM pg_indexes WHERE tablename = 'two';
+SELECT obj_description(oid, 'pg_statistic_ext') FROM pg_statistic_ext WHERE stxname = 'a.b';
+CALL cims.protect_online('"we.ird".two', 'tags', 'name');
+SELECT count(*) FROM cims.protect_progress;
 
 -- VACUUM FULL and CLUSTER move rows to where the work has passed already
 CREATE TABLE moved (id int, name text, sealed cims.enc_text(name));
