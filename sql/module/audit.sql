@@ -403,7 +403,7 @@ COMMENT ON FUNCTION cims.check_audit(regclass, text, text, name[], name[]) IS 'r
 REVOKE ALL ON FUNCTION cims.check_audit(regclass, text, text, name[], name[]) FROM PUBLIC;
 
 CREATE FUNCTION cims.audit(
-	"table" regclass,
+	tbl regclass,
 	images text DEFAULT 'full',
 	mode text DEFAULT 'row',
 	omit name[] DEFAULT '{}',
@@ -414,42 +414,42 @@ CREATE FUNCTION cims.audit(
 AS $$
 #variable_conflict use_variable
 DECLARE
-	begins boolean := cims.audit_root("table") IS NULL;
+	begins boolean := cims.audit_root(tbl) IS NULL;
 	part record;
 	wrong text;
 BEGIN
-	IF "table" IS NULL THEN
+	IF tbl IS NULL THEN
 		RAISE EXCEPTION 'the table must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	omit := coalesce(omit, '{}');
 	hash := coalesce(hash, '{}');
 	-- from here on nobody writes
-	FOR part IN SELECT t.relation FROM cims.table_tree("table") t WHERE t.kind IN ('r', 'p') LOOP
+	FOR part IN SELECT t.relation FROM cims.table_tree(tbl) t WHERE t.kind IN ('r', 'p') LOOP
 		EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', part.relation::regclass);
 	END LOOP;
-	PERFORM cims.check_audit("table", images, mode, omit, hash);
+	PERFORM cims.check_audit(tbl, images, mode, omit, hash);
 	-- a part that was audited by itself is audited with the whole from now on
 	FOR part IN
-		SELECT a.relation FROM cims.table_tree("table") t JOIN cims.audited_table a USING (relation) WHERE a.relation <> "table"
+		SELECT a.relation FROM cims.table_tree(tbl) t JOIN cims.audited_table a USING (relation) WHERE a.relation <> tbl
 	LOOP
 		DELETE FROM cims.audited_table a WHERE a.relation = part.relation;
 		PERFORM cims.drop_audit_triggers(t.relation) FROM cims.table_tree(part.relation) t;
 	END LOOP;
 
 	INSERT INTO cims.audited_table (relation, images, mode, omit, hash)
-		VALUES ("table", images, mode, omit, hash)
+		VALUES (tbl, images, mode, omit, hash)
 		ON CONFLICT (relation) DO UPDATE SET images = excluded.images, mode = excluded.mode,
 			omit = excluded.omit, hash = excluded.hash, since = excluded.since;
 	IF begins THEN
-		PERFORM cims.drop_audit_triggers(t.relation) FROM cims.table_tree("table") t;
+		PERFORM cims.drop_audit_triggers(t.relation) FROM cims.table_tree(tbl) t;
 	END IF;
-	FOR part IN SELECT t.relation, t.kind FROM cims.table_tree("table") t WHERE t.kind IN ('r', 'p') LOOP
+	FOR part IN SELECT t.relation, t.kind FROM cims.table_tree(tbl) t WHERE t.kind IN ('r', 'p') LOOP
 		PERFORM cims.make_audit_triggers(part.relation, mode = 'statement');
 		CONTINUE WHEN part.kind = 'p';
 		PERFORM cims.record_baseline(part.relation, 'audit begun', coalesce(baseline, true));
 	END LOOP;
 	SELECT string_agg(format('"%s"', c), ', ') INTO wrong
-		FROM cims.table_tree("table") t, cims.audit_key_columns(t.relation) c WHERE t.kind = 'r' AND c = ANY (omit);
+		FROM cims.table_tree(tbl) t, cims.audit_key_columns(t.relation) c WHERE t.kind = 'r' AND c = ANY (omit);
 	IF wrong IS NOT NULL THEN
 		RAISE EXCEPTION 'column % cannot be left out', wrong
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = 'It is part of the key by which rows are told apart.',
@@ -461,37 +461,37 @@ COMMENT ON FUNCTION cims.audit(regclass, text, text, name[], name[], boolean) IS
 	'records from now on every change of a table, its partitions and inheritance children, beginning with the rows that are there: images full or changes, mode row or statement, columns to omit, columns of which only a keyed hash is recorded; again to change these options';
 REVOKE ALL ON FUNCTION cims.audit(regclass, text, text, name[], name[], boolean) FROM PUBLIC;
 
-CREATE FUNCTION cims.unaudit("table" regclass) RETURNS void
+CREATE FUNCTION cims.unaudit(tbl regclass) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-	root oid := cims.audit_root("table");
+	root oid := cims.audit_root(tbl);
 	part record;
 BEGIN
 	IF root IS NULL THEN
-		RAISE EXCEPTION 'table "%" is not audited', "table" USING ERRCODE = 'object_not_in_prerequisite_state';
+		RAISE EXCEPTION 'table "%" is not audited', tbl USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
-	IF root <> "table" THEN
-		RAISE EXCEPTION 'table "%" is audited with another', "table"
+	IF root <> tbl THEN
+		RAISE EXCEPTION 'table "%" is audited with another', tbl
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('End it for the whole by cims.unaudit(''%s'').', root::regclass);
 	END IF;
 	IF EXISTS (SELECT FROM pg_depend d
-			   WHERE d.classid = 'pg_class'::regclass AND d.objid = "table" AND d.deptype = 'e'
+			   WHERE d.classid = 'pg_class'::regclass AND d.objid = tbl AND d.deptype = 'e'
 				 AND d.refclassid = 'pg_extension'::regclass
 				 AND d.refobjid = (SELECT e.oid FROM pg_extension e WHERE e.extname = 'cims')) THEN
-		RAISE EXCEPTION 'table "%" is always audited', "table"
+		RAISE EXCEPTION 'table "%" is always audited', tbl
 			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It is a table of the extension.';
 	END IF;
-	FOR part IN SELECT t.relation, t.kind FROM cims.table_tree("table") t LOOP
+	FOR part IN SELECT t.relation, t.kind FROM cims.table_tree(tbl) t LOOP
 		PERFORM cims.drop_audit_triggers(part.relation);
 		IF part.kind = 'r' THEN
 			PERFORM cims.record_event('M', part.relation, jsonb_build_object('event', 'audit ended', 'table', part.relation::regclass::text));
 		END IF;
 	END LOOP;
-	DELETE FROM cims.audited_table a WHERE a.relation = "table";
+	DELETE FROM cims.audited_table a WHERE a.relation = tbl;
 	-- a child of another table that is audited goes on with that one
-	PERFORM cims.audit_sync(t.relation, true) FROM cims.table_tree("table") t;
+	PERFORM cims.audit_sync(t.relation, true) FROM cims.table_tree(tbl) t;
 END
 $$;
 COMMENT ON FUNCTION cims.unaudit(regclass) IS 'records no more changes of a table, and that it is so';

@@ -330,7 +330,7 @@ COMMENT ON FUNCTION cims.copy_masked(name, name, jsonb, text) IS
 REVOKE ALL ON FUNCTION cims.copy_masked(name, name, jsonb, text) FROM PUBLIC;
 
 -- How anonymous rows are
-CREATE FUNCTION cims.k_anonymity("table" regclass, columns name[], OUT k bigint, OUT groups bigint, OUT rows bigint, OUT alone bigint)
+CREATE FUNCTION cims.k_anonymity(tbl regclass, columns name[], OUT k bigint, OUT groups bigint, OUT rows bigint, OUT alone bigint)
 	LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -344,10 +344,10 @@ BEGIN
 		IF col IS NULL THEN
 			RAISE EXCEPTION 'the name of a column must not be null' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
-		PERFORM cims.find_column("table", col);
+		PERFORM cims.find_column(tbl, col);
 	END LOOP;
 	EXECUTE format('SELECT coalesce(min(n), 0), count(*), coalesce(sum(n), 0), count(*) FILTER (WHERE n = 1) FROM (SELECT count(*) FROM %s GROUP BY %s) g (n)',
-		cims.relation_name("table"), (SELECT string_agg(DISTINCT quote_ident(c), ', ') FROM unnest(columns) c)) INTO k, groups, rows, alone;
+		cims.relation_name(tbl), (SELECT string_agg(DISTINCT quote_ident(c), ', ') FROM unnest(columns) c)) INTO k, groups, rows, alone;
 END
 $$;
 COMMENT ON FUNCTION cims.k_anonymity(regclass, name[]) IS

@@ -464,7 +464,7 @@ COMMENT ON FUNCTION cims.install_whole_rows(regclass) IS 'lets whole rows be wri
 REVOKE ALL ON FUNCTION cims.install_whole_rows(regclass) FROM PUBLIC;
 
 CREATE FUNCTION cims.create_masking_view(
-	"table" regclass,
+	tbl regclass,
 	view text DEFAULT NULL,
 	columns jsonb DEFAULT '{}',
 	owner name DEFAULT 'cims_view_owner',
@@ -480,35 +480,35 @@ DECLARE
 	open text;
 	made regclass;
 BEGIN
-	PERFORM cims.require_governable("table");
-	view_name := cims.masking_view_name("table", view);
-	IF (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = "table") THEN
-		EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', cims.relation_name("table"));
+	PERFORM cims.require_governable(tbl);
+	view_name := cims.masking_view_name(tbl, view);
+	IF (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = tbl) THEN
+		EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', cims.relation_name(tbl));
 	END IF;
-	PERFORM cims.classify_columns("table", columns);
-	PERFORM cims.govern_encrypted("table");
+	PERFORM cims.classify_columns(tbl, columns);
+	PERFORM cims.govern_encrypted(tbl);
 	SELECT array_agg(ROW(a.attname, a.attnum, a.attname, NULL, NULL)::cims.shown_column ORDER BY a.attnum),
 		string_agg(format('"%s"', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE g.name IS NULL AND NOT columns ? a.attname)
 		INTO shown, open
-		FROM pg_attribute a LEFT JOIN cims.governed_column g ON g.relation = "table" AND g.name = a.attname
-		WHERE a.attrelid = "table" AND a.attnum > 0 AND NOT a.attisdropped AND columns -> a.attname IS DISTINCT FROM 'false';
-	IF NOT EXISTS (SELECT FROM unnest(shown) s JOIN cims.governed_column g ON g.relation = "table" AND g.attnum = s.attnum) THEN
-		RAISE EXCEPTION 'no column of table "%" is governed', "table"
+		FROM pg_attribute a LEFT JOIN cims.governed_column g ON g.relation = tbl AND g.name = a.attname
+		WHERE a.attrelid = tbl AND a.attnum > 0 AND NOT a.attisdropped AND columns -> a.attname IS DISTINCT FROM 'false';
+	IF NOT EXISTS (SELECT FROM unnest(shown) s JOIN cims.governed_column g ON g.relation = tbl AND g.attnum = s.attnum) THEN
+		RAISE EXCEPTION 'no column of table "%" is governed', tbl
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				  HINT = 'Give columns their classes, as in columns => ''{"phone": "phone"}''.';
 	END IF;
-	PERFORM cims.require_view_owner(owner, "table");
+	PERFORM cims.require_view_owner(owner, tbl);
 
-	EXECUTE format('CREATE VIEW %s AS %s', view_name, cims.masking_view_query("table", shown));
+	EXECUTE format('CREATE VIEW %s AS %s', view_name, cims.masking_view_query(tbl, shown));
 	made := view_name::regclass;
-	PERFORM cims.copy_column_comments("table", made);
+	PERFORM cims.copy_column_comments(tbl, made);
 	EXECUTE format('ALTER VIEW %s OWNER TO %I', view_name, owner);
 	PERFORM cims.clear_privileges(made);
 	EXECUTE format('GRANT ALL ON %s TO %I', view_name, owner);
 	IF whole_rows THEN
 		PERFORM cims.install_whole_rows(made);
 	END IF;
-	PERFORM cims.grant_to_view_owner("table", owner, writes OR whole_rows OR has_table_privilege(owner, "table", 'DELETE'));
+	PERFORM cims.grant_to_view_owner(tbl, owner, writes OR whole_rows OR has_table_privilege(owner, tbl, 'DELETE'));
 	IF open IS NOT NULL THEN
 		RAISE NOTICE 'shown to everyone as they are: %', open
 			USING HINT = 'Give a column a class, or false to leave it out; true takes it out of this message.';
@@ -757,33 +757,33 @@ $$;
 COMMENT ON FUNCTION cims.reclassify_governed(regclass, name, jsonb) IS 'changes the class and the mask of a column, and whether masking views show it';
 REVOKE ALL ON FUNCTION cims.reclassify_governed(regclass, name, jsonb) FROM PUBLIC;
 
-CREATE FUNCTION cims.alter_governed("table" regclass, "column" name, change jsonb) RETURNS void
+CREATE FUNCTION cims.alter_governed(tbl regclass, col name, change jsonb) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
 	PERFORM cims.read_change(change);
-	PERFORM cims.require_governable("table");
-	PERFORM cims.find_column("table", "column");
-	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', cims.relation_name("table"));
+	PERFORM cims.require_governable(tbl);
+	PERFORM cims.find_column(tbl, col);
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', cims.relation_name(tbl));
 	IF change -> 'drop' = 'true' THEN
-		PERFORM cims.rebuild_masking_views("table", "column",
-			format('ALTER TABLE %s DROP COLUMN %I', cims.relation_name("table"), "column"), true);
+		PERFORM cims.rebuild_masking_views(tbl, col,
+			format('ALTER TABLE %s DROP COLUMN %I', cims.relation_name(tbl), col), true);
 		RETURN;
 	END IF;
 	IF change ? 'type' THEN
-		PERFORM cims.retype_governed("table", "column", change ->> 'type');
+		PERFORM cims.retype_governed(tbl, col, change ->> 'type');
 	END IF;
 	IF change ?| '{class,mask,visible}' THEN
-		PERFORM cims.reclassify_governed("table", "column", change);
+		PERFORM cims.reclassify_governed(tbl, col, change);
 	END IF;
 	IF change ? 'name' THEN
-		PERFORM cims.rename_governed("table", "column", change ->> 'name');
+		PERFORM cims.rename_governed(tbl, col, change ->> 'name');
 	END IF;
 	-- owners who may delete may write
-	PERFORM cims.grant_to_view_owner("table", o.owner, has_table_privilege(o.owner, "table", 'DELETE'))
-		FROM (SELECT DISTINCT v.owner FROM cims.masking_view v WHERE v.relation = "table"
-			AND v.owner <> (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = "table")) o;
+	PERFORM cims.grant_to_view_owner(tbl, o.owner, has_table_privilege(o.owner, tbl, 'DELETE'))
+		FROM (SELECT DISTINCT v.owner FROM cims.masking_view v WHERE v.relation = tbl
+			AND v.owner <> (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = tbl)) o;
 END
 $$;
 COMMENT ON FUNCTION cims.alter_governed(regclass, name, jsonb) IS
@@ -796,22 +796,22 @@ CREATE FUNCTION cims.find_in_view(view oid, "column" name, value text, max_rows 
 COMMENT ON FUNCTION cims.find_in_view(oid, name, text, int) IS
 	'the rows of a masking view whose governed column holds a value, as the caller sees them; counted and recorded';
 
-CREATE FUNCTION cims.find("table" regclass, "column" name, value text, max_rows int DEFAULT 100) RETURNS SETOF jsonb
+CREATE FUNCTION cims.find(tbl regclass, col name, value text, max_rows int DEFAULT 100) RETURNS SETOF jsonb
 	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
 	view regclass := (
 		SELECT v.view FROM cims.masking_view v
-		WHERE "table" IN (v.view, v.relation) AND has_table_privilege(v.view, 'SELECT')
-			AND EXISTS (SELECT FROM cims.masking_view_columns(v.view) c WHERE c.name = "column" AND c.displayed)
+		WHERE tbl IN (v.view, v.relation) AND has_table_privilege(v.view, 'SELECT')
+			AND EXISTS (SELECT FROM cims.masking_view_columns(v.view) c WHERE c.name = col AND c.displayed)
 		ORDER BY v.view LIMIT 1);
 BEGIN
 	IF view IS NULL THEN
-		RAISE EXCEPTION 'there is no masking view of "%" with a governed column "%" that the role may read', "table", "column"
+		RAISE EXCEPTION 'there is no masking view of "%" with a governed column "%" that the role may read', tbl, col
 			USING ERRCODE = 'undefined_object', HINT = 'View cims.masking_view lists them.';
 	END IF;
-	RETURN QUERY SELECT cims.find_in_view(view, "column", value, max_rows);
+	RETURN QUERY SELECT cims.find_in_view(view, col, value, max_rows);
 END
 $$;
 COMMENT ON FUNCTION cims.find(regclass, name, text, int) IS
