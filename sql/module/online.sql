@@ -323,6 +323,25 @@ AS $$
 $$;
 COMMENT ON FUNCTION cims.check_handover(oid, name) IS 'the commands that give the names of a column''s check constraints to their copies';
 
+CREATE FUNCTION cims.not_null_handover(changes cims.column_change[], shadow name) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT ARRAY(
+		SELECT u.command
+		FROM unnest(changes) c
+		JOIN pg_constraint o ON o.conrelid = c.relation AND o.contype = 'n' AND o.conkey = ARRAY[c.attnum]
+		JOIN pg_constraint n ON n.conrelid = c.relation AND n.contype = 'n' AND n.conkey = ARRAY[cims.find_column(c.relation, shadow)] AND n.coninhcount = 0
+		CROSS JOIN LATERAL (VALUES
+			(1, CASE WHEN n.conname <> o.conname THEN
+				format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', cims.relation_name(c.relation), n.conname, o.conname) END),
+			(2, format('COMMENT ON CONSTRAINT %I ON %s IS %L', o.conname, cims.relation_name(c.relation), obj_description(o.oid, 'pg_constraint')))
+		) AS u (n, command)
+		WHERE u.command IS NOT NULL AND (u.n = 1 OR obj_description(o.oid, 'pg_constraint') IS NOT NULL)
+		ORDER BY NOT c.root, c.relation, u.n)
+$$;
+COMMENT ON FUNCTION cims.not_null_handover(cims.column_change[], name) IS
+	'the commands that give the NOT NULL constraints of a shadow the names and comments of the column''s, where the server names them (from PostgreSQL 18 on)';
+
 CREATE FUNCTION cims.online_swap(job cims.maintenance_job) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -358,6 +377,7 @@ BEGIN
 	LOOP
 		EXECUTE command;
 	END LOOP;
+	commands := commands || cims.not_null_handover(changes, shadow);
 	PERFORM cims.drop_keeper(job.relation, col);
 	PERFORM cims.move_governed(job.relation, col, shadow);
 	EXECUTE format('ALTER TABLE %s DROP COLUMN %I', tbl, col);

@@ -36,6 +36,18 @@ GRANT CREATE ON SCHEMA public TO PUBLIC;
 -- text with armor told by its beginning
 CREATE FUNCTION public.told(text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN regexp_replace($1, 'cims:1:[A-Za-z0-9_-]+', '<sealed>', 'g');
+-- a plan, without what versions of the server say differently
+CREATE FUNCTION public.plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		IF line !~ '^ *Disabled:' THEN
+			RETURN NEXT regexp_replace(line, ' \(returns \$\d+\)', '');
+		END IF;
+	END LOOP;
+END
+$$;
 -- an error with what a client is shown of it
 CREATE FUNCTION public.failure(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -136,18 +148,18 @@ CREATE INDEX ranked_born ON ranked (id, born cims.enc_date_order_ops);
 SET enable_seqscan = off;
 PREPARE last_phone AS SELECT told(format('%s', max(phone))) FROM ranked;
 PREPARE by_phone AS SELECT id FROM ranked WHERE phone = '13800000007';
-EXPLAIN (COSTS OFF) EXECUTE last_phone;
+SELECT * FROM plan('EXECUTE last_phone');
 EXECUTE last_phone;
 EXECUTE by_phone;
 SELECT id FROM ranked ORDER BY phone USING > LIMIT 2;
 SET ROLE attacks_search;
-EXPLAIN (COSTS OFF) SELECT id FROM ranked WHERE phone = '13800000007';
+SELECT * FROM plan('SELECT id FROM ranked WHERE phone = ''13800000007''');
 SELECT id FROM ranked WHERE phone = '13800000007';
 EXECUTE by_phone;
 EXECUTE last_phone;
 SELECT max(phone) IS NULL FROM ranked;
 SELECT id FROM ranked ORDER BY phone USING > LIMIT 2;
-EXPLAIN (COSTS OFF) SELECT id FROM ranked WHERE id = 1 AND born IS NOT NULL;
+SELECT * FROM plan('SELECT id FROM ranked WHERE id = 1 AND born IS NOT NULL');
 SET ROLE attacks_none;
 SELECT max(phone) IS NULL FROM ranked;
 SELECT id FROM ranked ORDER BY phone USING > LIMIT 2;
@@ -480,13 +492,13 @@ SELECT count(*) AS plaintexts FROM pg_statistic_ext_data s WHERE s::text ~ '1380
 SELECT count(*) AS plaintexts FROM pg_rewrite r WHERE r::text ~ '13800000007';
 SET ROLE attacks_none;
 SELECT count(*) AS plaintexts FROM pg_stats_ext s WHERE s::text ~ '13800000';
-SELECT told(pg_get_viewdef('seventh'));
+SELECT replace(told(pg_get_viewdef('seventh')), 'customer.', '');
 SELECT count(*) FROM seventh;
 SET ROLE attacks_search;
 SELECT count(*) FROM seventh;
 -- without a class of its own a literal shows at the highest level held on any class: the security model says so
 SET ROLE attacks_other;
-SELECT pg_get_viewdef('seventh');
+SELECT replace(pg_get_viewdef('seventh'), 'customer.', '');
 SELECT count(*) FROM seventh;
 RESET ROLE;
 SET plan_cache_mode = force_generic_plan;

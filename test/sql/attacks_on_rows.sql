@@ -165,6 +165,8 @@ GRANT SELECT ON customer TO rows_batch;
 SELECT count(*) FROM customer;
 \c - :me
 ALTER ROLE rows_app NOINHERIT;
+REVOKE rows_batch FROM rows_app;
+GRANT rows_batch TO rows_app;
 \c - rows_app
 SELECT count(*) FROM customer;
 \c postgres :me

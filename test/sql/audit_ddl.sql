@@ -17,6 +17,7 @@ SELECT cims.grant_class(c, current_user, 'reveal') FROM unnest(ARRAY['phone', 'n
 \set ECHO all
 CREATE TABLE seen (seq bigint);
 -- what was recorded since the last call: of rows how many, of descriptions the columns
+-- what has been recorded since; PostgreSQL 16 and later touch the table too where a trigger is switched
 CREATE FUNCTION news() RETURNS TABLE (op text, relation text, detail text) LANGUAGE sql AS $$
 	WITH new AS (INSERT INTO seen SELECT e.seq FROM cims.event e WHERE NOT EXISTS (SELECT FROM seen s WHERE s.seq = e.seq) RETURNING seq),
 	event AS (
@@ -26,7 +27,7 @@ CREATE FUNCTION news() RETURNS TABLE (op text, relation text, detail text) LANGU
 	SELECT op, relation, text FROM (
 		SELECT seq, op, relation, CASE op
 			WHEN 'R' THEN (SELECT string_agg(concat_ws(' ', c->>'name', c->>'mode', c->>'missing'), ', ' ORDER BY (c->>'n')::int) FROM jsonb_array_elements(detail->'columns') c)
-			ELSE detail::text END AS text
+			ELSE regexp_replace(detail::text, '("action": "(?:en|dis)able .*), \{"change": "alter", "object": "table [^"]*"\}\]', '\1]') END AS text
 		FROM event WHERE op !~ '[IUDB]'
 		UNION ALL
 		SELECT min(seq), op, relation, count(*) || ' rows' FROM event WHERE op ~ '[IUDB]' AND relation NOT LIKE 'cims.%' GROUP BY op, relation) e

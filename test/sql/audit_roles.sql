@@ -14,10 +14,11 @@ CREATE EXTENSION cims;
 \i :srcdir/audit/event.sql
 \set ECHO all
 CREATE TABLE seen (seq bigint);
+-- what has been recorded since; PostgreSQL 16 and later touch the table too where a trigger is switched
 CREATE FUNCTION news() RETURNS TABLE (op text, relation regclass, detail text) LANGUAGE sql AS $$
 	WITH new AS (INSERT INTO seen SELECT e.seq FROM cims.event e WHERE NOT EXISTS (SELECT FROM seen s WHERE s.seq = e.seq) RETURNING seq)
 	SELECT chr(get_byte(e.entry, 1)), NULLIF(e.relation, 0)::regclass,
-		(detail(e.payload) - '{at,client,transaction,session_user,current_user}'::text[])::text
+		regexp_replace((detail(e.payload) - '{at,client,transaction,session_user,current_user}'::text[])::text, '("action": "(?:en|dis)able .*), \{"change": "alter", "object": "table [^"]*"\}\]', '\1]')
 	FROM cims.event e JOIN new USING (seq)
 	WHERE chr(get_byte(e.entry, 1)) IN ('C', 'G') ORDER BY e.seq
 $$;

@@ -57,7 +57,9 @@ SELECT count(*) FROM cims.data_key;
 SELECT count(*) FROM cims.key_status;
 SELECT cims.rotate_key('phone');
 SELECT cims.lock();
+\set VERBOSITY sqlstate
 SHOW cims.master_key_command;
+\set VERBOSITY default
 SET ROLE keyring_monitor;
 SELECT count(*) FROM cims.key_status;
 SELECT count(*) FROM cims.data_key;

@@ -204,7 +204,7 @@ DELETE FROM "Desk"."Some Customers";
 RESET ROLE;
 
 -- in step with its table: what PostgreSQL refuses because of the view
-CREATE VIEW towns AS SELECT city, phone FROM customer_masked;
+CREATE VIEW towns AS SELECT m.city, m.phone FROM customer_masked m CROSS JOIN (VALUES (1)) AS one;
 COMMENT ON VIEW customer_masked IS 'customers, for the desk';
 COMMENT ON COLUMN customer_masked.name IS 'family name first';
 GRANT SELECT ON towns TO mv_clerk;
@@ -330,7 +330,7 @@ SELECT cims.drop_masking_view('customer_masked');
 SELECT cims.drop_masking_view('customer_masked', cascade => true);
 SELECT cims.drop_masking_view('"Desk"."Some Customers"');
 SELECT cims.drop_masking_view('ticket');
-SELECT count(*) FROM pg_attribute a CROSS JOIN aclexplode(a.attacl) e WHERE a.attrelid = 'customer'::regclass AND e.grantee IN ('cims_view_owner'::regrole, 'mv_desk_owner'::regrole);
+SELECT count(*) FROM pg_attribute a CROSS JOIN aclexplode(a.attacl) e WHERE a.attrelid = 'customer'::regclass AND NOT a.attisdropped AND e.grantee IN ('cims_view_owner'::regrole, 'mv_desk_owner'::regrole);
 DROP TABLE customer CASCADE;
 DROP TABLE every CASCADE;
 SELECT relation, name FROM cims.governed_column ORDER BY 1::text, 2;

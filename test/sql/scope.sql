@@ -177,9 +177,9 @@ EXPLAIN (COSTS OFF) SELECT id FROM mixed WHERE cims.in_scope(owner, org);
 EXPLAIN (COSTS OFF) SELECT id FROM mixed WHERE cims.in_scope(owner_name, org_small);
 EXPLAIN (COSTS OFF) SELECT id FROM mixed WHERE cims.in_scope(owner_number, org_int);
 EXPLAIN (COSTS OFF) SELECT id FROM mixed WHERE cims.in_scope(owner_uuid, org_big);
+RESET enable_seqscan;
 -- a hash index has no ranges, and takes no list at once
 EXPLAIN (COSTS OFF) SELECT id FROM mixed WHERE cims.org_in_scope(org_uuid);
-RESET enable_seqscan;
 BEGIN;
 SELECT log_in('77');
 SELECT count(*) FILTER (WHERE cims.in_scope(owner, org)) AS a, count(*) FILTER (WHERE cims.in_scope(owner_name, org_small)) AS b,

@@ -20,7 +20,7 @@ CREATE FUNCTION recorded() RETURNS SETOF text LANGUAGE sql AS $$
 	WITH new AS (INSERT INTO seen SELECT e.seq FROM cims.event e WHERE NOT EXISTS (SELECT FROM seen s WHERE s.seq = e.seq) RETURNING seq)
 	SELECT concat_ws(': ', d->>'event', d->>'finding', d->>'object', d->>'reason')
 	FROM cims.event e JOIN new USING (seq), detail(e.payload) d
-	WHERE chr(get_byte(e.entry, 1)) = 'M' AND d->>'event' ~ 'finding|watch' ORDER BY e.seq
+	WHERE chr(get_byte(e.entry, 1)) = 'M' AND d->>'event' ~ 'finding|watch' ORDER BY 1
 $$;
 CREATE FUNCTION watch() RETURNS TABLE (finding text, object text) LANGUAGE sql AS $$ SELECT w.finding, w.object FROM cims.audit_watch() w ORDER BY 1, 2 $$;
 CREATE TABLE customer (id int PRIMARY KEY, name text);
@@ -154,7 +154,9 @@ SELECT count(*) > 0 AS recorded FROM recorded();
 
 -- roles, memberships, grants, settings, functions, policies by the catalog
 UPDATE pg_authid SET rolsuper = true WHERE rolname = 'watch_bob';
-INSERT INTO pg_auth_members (roleid, member, grantor, admin_option) SELECT r.oid, m.oid, 10, true FROM pg_roles r, pg_roles m WHERE r.rolname = 'pg_read_all_data' AND m.rolname = 'watch_bob';
+SELECT CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'oid, inherit_option, set_option, ' ELSE '' END AS more,
+	CASE WHEN current_setting('server_version_num')::int >= 160000 THEN '99999, true, true, ' ELSE '' END AS values_of_more \gset
+INSERT INTO pg_auth_members (:more roleid, member, grantor, admin_option) SELECT :values_of_more r.oid, m.oid, 10, true FROM pg_roles r, pg_roles m WHERE r.rolname = 'pg_read_all_data' AND m.rolname = 'watch_bob';
 UPDATE pg_proc SET prosrc = 'cims_lock' WHERE oid = 'cims.unlock'::regproc;
 UPDATE pg_class SET relforcerowsecurity = true WHERE oid = 'customer'::regclass;
 SELECT finding, object, CASE WHEN finding !~ '^membership' THEN detail END AS detail FROM cims.audit_watch() WHERE finding !~ '^function' ORDER BY 1, 2;
