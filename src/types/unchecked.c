@@ -21,6 +21,7 @@
 #include "access/transam.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/plannodes.h"
 #include "utils/syscache.h"
@@ -29,6 +30,13 @@
 
 #define NO_CACHE (-1)
 #define MARK 0x63696d73
+
+/* Tells whether a type is not built in, or of rows, of which it does not say what they hold. */
+static bool
+is_foreign(Oid type)
+{
+	return type >= FirstNormalObjectId || type == RECORDOID || type == RECORDARRAYOID;
+}
 
 /* Tells whether one of a list of expressions is of a type that is not built in. */
 static bool
@@ -42,7 +50,7 @@ any_foreign(List *expressions)
 
 		if (IsA(node, TargetEntry))
 			node = (Node *) ((TargetEntry *) node)->expr;
-		if (node != NULL && exprType(node) >= FirstNormalObjectId)
+		if (node != NULL && is_foreign(exprType(node)))
 			return true;
 	}
 	return false;
@@ -55,7 +63,7 @@ any_foreign_type(List *types)
 	ListCell *cell;
 
 	foreach (cell, types)
-		if (lfirst_oid(cell) >= FirstNormalObjectId)
+		if (is_foreign(lfirst_oid(cell)))
 			return true;
 	return false;
 }

@@ -130,6 +130,7 @@ INSERT INTO own SELECT 0, ROW(0, stolen())::pair UNION ALL SELECT i, ROW(0, '138
 SET enable_hashjoin = off;
 SET enable_nestloop = off;
 SELECT a.id FROM own a JOIN own b ON a.r *= b.r;
+SELECT a.id FROM own a JOIN own b ON a.r::record *= b.r::record;
 SELECT id FROM own WHERE r *= ANY (SELECT r FROM own);
 SELECT id FROM own a WHERE EXISTS (SELECT FROM own b WHERE a.r *= b.r);
 -- which a materialized view needs when it is refreshed
