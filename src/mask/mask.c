@@ -16,8 +16,7 @@ mask_whole(const char *text, size_t len, char *out)
 
 	if (count == 0)
 		count = 1;
-	memset(out, CIMS_MASK_CHAR, count);
-	return count;
+	return (size_t) (cims_mask_stars(out, count) - out);
 }
 
 /* Keeps so many code points in front and at the end; 0 where that would hide nothing. */

@@ -65,10 +65,10 @@ typedef struct CimsMaskRule
  */
 extern bool cims_mask_parse(const char *spec, size_t len, CimsMaskRule *rule, const char **error);
 
-/* The most bytes that cims_mask_apply writes for an input of len bytes. */
+/* The most bytes that cims_mask_apply writes for an input of len bytes; some of them may be of no meaning. */
 extern size_t cims_mask_bound(size_t len);
 
-/* Masks text into out and returns the length written (no NUL); kind null writes its constant "***". */
+/* Masks text into out, which has room for cims_mask_bound(len) bytes, and returns the length of the mask (no NUL); kind null writes its constant "***". */
 extern size_t cims_mask_apply(const CimsMaskRule *rule, const char *text, size_t len, char *out);
 
 /* True where text holds a mask character (CIMS_MASK_CHAR or U+FF0A). */

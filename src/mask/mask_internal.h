@@ -17,7 +17,7 @@
 
 /* A run of hidden code points is shown by no more stars than this. */
 #define CIMS_MASK_STARS_MAX 16
-/* The most bytes that a mask adds to the bytes it keeps. */
+/* The most bytes that a mask adds to the bytes it keeps, with those that it writes and leaves out. */
 #define CIMS_MASK_GROWTH 64
 /* The largest prefix or suffix that partial() takes. */
 #define CIMS_MASK_PARTIAL_MAX 255
@@ -64,10 +64,26 @@ cims_mask_is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+/* Tells whether eight bytes are ASCII digits: the high half of each is 3, also after 6 was added. */
+static inline bool
+cims_mask_eight_digits(const char *text)
+{
+	uint64_t bytes;
+
+	memcpy(&bytes, text, sizeof(bytes));
+	return ((bytes | (bytes + UINT64_C(0x0606060606060606))) & UINT64_C(0xF0F0F0F0F0F0F0F0)) == UINT64_C(0x3030303030303030) &&
+		   (bytes & UINT64_C(0xF0F0F0F0F0F0F0F0)) == UINT64_C(0x3030303030303030);
+}
+
 /* Tells whether all of text is ASCII digits. */
 static inline bool
 cims_mask_all_digits(const char *text, size_t len)
 {
+	for (; len >= 8; text += 8, len -= 8)
+	{
+		if (!cims_mask_eight_digits(text))
+			return false;
+	}
 	for (size_t i = 0; i < len; i++)
 	{
 		if (!cims_mask_is_digit(text[i]))
@@ -99,11 +115,18 @@ cims_mask_put(char *p, const char *bytes, size_t len)
 	return p + len;
 }
 
-/* Appends mask characters at p; returns the new end. */
+/*
+ * Appends mask characters at p; returns the new end.  As many as there ever are
+ * in a run are written, which needs no call: for what is too many there is room,
+ * see CIMS_MASK_GROWTH, and it is written over or left out.
+ */
 static inline char *
 cims_mask_stars(char *p, size_t count)
 {
-	memset(p, CIMS_MASK_CHAR, count);
+	if (count <= CIMS_MASK_STARS_MAX)
+		memset(p, CIMS_MASK_CHAR, CIMS_MASK_STARS_MAX);
+	else
+		memset(p, CIMS_MASK_CHAR, count);
 	return p + count;
 }
 

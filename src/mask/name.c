@@ -12,6 +12,7 @@
 #define LATIN_WORDS_MAX 4 /* words */
 #define LATIN_STARS 3     /* stars a word, whatever its length */
 #define SURNAME_BYTES 6   /* two Han characters of the basic plane */
+#define SURNAME_BITS 11   /* the table that they are looked up in has so many places, as a power of two */
 
 /* Compound surnames, simplified and traditional, in the order of their bytes. */
 static const char compound_surnames[][SURNAME_BYTES + 1] = {
@@ -143,51 +144,72 @@ static const char compound_surnames[][SURNAME_BYTES + 1] = {
 	"鲜于",
 };
 
-/* Returns a number of 9 bits of the first character of a name, which has three bytes. */
-static inline unsigned
-bits_of_first(const char *name)
+/* Returns the number that a compound surname is looked up by: of its bytes all but those that tell a Han character from another. */
+static inline uint32_t
+number_of_surname(const char *name)
 {
-	return (((unsigned char) name[1] & 7u) << 6) | ((unsigned char) name[2] & 63u);
+	const unsigned char *s = (const unsigned char *) name;
+
+	return ((uint32_t) (s[0] & 15u) << 28) | ((uint32_t) (s[1] & 63u) << 22) | ((uint32_t) (s[2] & 63u) << 16) |
+		   ((uint32_t) (s[3] & 15u) << 12) | ((uint32_t) (s[4] & 63u) << 6) | (s[5] & 63u);
 }
 
-/* Tells whether some compound surname begins with a character of the same bits: most names go no further. */
-static bool
-may_be_compound(const char *name)
+/* Returns the place of a number in the table of surnames, by its upper bits times a factor. */
+static inline uint32_t
+place_of_number(uint32_t number, uint32_t factor)
 {
-	static unsigned char seen[512];
-	static bool filled;
+	return (number * factor) >> (32 - SURNAME_BITS);
+}
 
-	if (!filled)
+/* Puts the numbers of the compound surnames at their places; false where two have the same. */
+static bool
+fill_surnames(uint32_t *table, uint32_t factor)
+{
+	memset(table, 0, sizeof(*table) << SURNAME_BITS);
+	for (size_t i = 0; i < sizeof(compound_surnames) / sizeof(compound_surnames[0]); i++)
 	{
-		for (size_t i = 0; i < sizeof(compound_surnames) / sizeof(compound_surnames[0]); i++)
-			seen[bits_of_first(compound_surnames[i])] = 1;
-		filled = true;
+		uint32_t number = number_of_surname(compound_surnames[i]);
+		uint32_t place = place_of_number(number, factor);
+
+		if (table[place] != 0)
+			return false;
+		table[place] = number;
 	}
-	return seen[bits_of_first(name)] != 0;
+	return true;
 }
 
-/* Tells whether a name begins with a compound surname. */
-static bool
+/*
+ * Tells whether a name begins with a compound surname; its first two characters
+ * have three bytes each.  Each surname has a place to itself, by the first
+ * factor that gives it one: most names are looked up in vain, and it takes no
+ * more than a look at one place to say so.
+ */
+static inline bool
 has_compound_surname(const char *name)
 {
-	size_t low = 0;
-	size_t high = sizeof(compound_surnames) / sizeof(compound_surnames[0]);
+	static uint32_t table[1 << SURNAME_BITS];
+	static uint32_t factor;
+	uint32_t number = number_of_surname(name);
 
-	if (!may_be_compound(name))
-		return false;
-	while (low < high)
+	if (factor == 0)
 	{
-		size_t mid = (low + high) / 2;
-		int order = memcmp(name, compound_surnames[mid], SURNAME_BYTES);
+		uint32_t tried = 1;
 
-		if (order == 0)
-			return true;
-		if (order < 0)
-			high = mid;
-		else
-			low = mid + 1;
+		while (!fill_surnames(table, tried))
+			tried = tried * UINT32_C(1664525) + UINT32_C(1013904223);
+		factor = tried;
 	}
-	return false;
+	return table[place_of_number(number, factor)] == number;
+}
+
+/* Tells whether three bytes are a Han character of the basic plane, U+4E00 to U+9FFF: E4 B8 80 to E9 BF BF. */
+static inline bool
+is_basic_han(const char *text)
+{
+	const unsigned char *s = (const unsigned char *) text;
+	uint32_t bytes = ((uint32_t) s[0] << 16) | ((uint32_t) s[1] << 8) | s[2];
+
+	return ((bytes & 0xC0C0) == 0x8080) & (bytes - 0xE4B880 <= 0xE9BFBF - 0xE4B880);
 }
 
 /* Tells whether a code point is one of the dots that part transliterated names. */
@@ -195,6 +217,32 @@ static bool
 is_middle_dot(uint32_t code)
 {
 	return code == 0xB7 || code == 0x2022 || code == 0x2027 || code == 0x30FB;
+}
+
+/* Tells whether all of text is Han characters of the basic plane, two to HAN_NAME_MAX, without a branch for the usual two or three. */
+static inline bool
+is_basic_name(const char *text, size_t len)
+{
+	bool is_han;
+
+	if (len < 6 || len > 3 * HAN_NAME_MAX || len % 3 != 0)
+		return false;
+	is_han = is_basic_han(text) & is_basic_han(text + 3) & is_basic_han(len == 6 ? text : text + 6);
+	for (size_t i = 9; i < len; i += 3)
+		is_han &= is_basic_han(text + i);
+	return is_han;
+}
+
+/* Masks a name of two to HAN_NAME_MAX characters of the basic plane: what nearly all names are. */
+static inline size_t
+mask_basic_name(const char *text, size_t len, char *out)
+{
+	bool compound = (len > SURNAME_BYTES) & has_compound_surname(text);
+	size_t kept = compound ? SURNAME_BYTES : SURNAME_BYTES / 2;
+
+	/* stars take the place of what is not kept */
+	(void) cims_mask_put(out, text, SURNAME_BYTES);
+	return (size_t) (cims_mask_stars(out + kept, (len - kept) / 3) - out);
 }
 
 /* Masks a name in Han characters: the surname, then a star a code point. */
@@ -225,7 +273,7 @@ mask_han_name(const char *text, size_t len, size_t first, char *out)
 	if (count < 2 || (count > HAN_NAME_MAX && !dotted))
 		return 0;
 
-	if (count >= 3 && len >= SURNAME_BYTES && has_compound_surname(text))
+	if (count >= 3 && len >= SURNAME_BYTES && is_basic_han(text) && is_basic_han(text + 3) && has_compound_surname(text))
 	{
 		surname = 2;
 		kept = SURNAME_BYTES;
@@ -293,6 +341,8 @@ cims_mask_name(const char *text, size_t len, char *out)
 	uint32_t code;
 	size_t first;
 
+	if (is_basic_name(text, len))
+		return mask_basic_name(text, len, out);
 	if (len > NAME_BYTES_MAX)
 		return 0;
 	first = cims_mask_decode(text, text + len, &code);

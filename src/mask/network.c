@@ -7,30 +7,68 @@
 #define EMAIL_STARS 8
 #define DOMAIN_MAX 253
 
+/* What an ASCII character may be part of. */
+enum
+{
+	IN_LABEL = 1, /* of a domain name: letters, digits and hyphens */
+	IN_LOCAL = 2  /* of a local part: visible, not '"', which begins a quoted one */
+};
+
+static const unsigned char uses[128] = {
+	['!'] = IN_LOCAL,
+	['#' ... ','] = IN_LOCAL,
+	['-'] = IN_LOCAL | IN_LABEL,
+	['.' ... '/'] = IN_LOCAL,
+	['0' ... '9'] = IN_LOCAL | IN_LABEL,
+	[':' ... '@'] = IN_LOCAL,
+	['A' ... 'Z'] = IN_LOCAL | IN_LABEL,
+	['[' ... '`'] = IN_LOCAL,
+	['a' ... 'z'] = IN_LOCAL | IN_LABEL,
+	['{' ... '~'] = IN_LOCAL,
+};
+
 /* Tells whether text is a domain name of letters, digits and hyphens with at least one dot. */
 static bool
 is_domain(const char *text, size_t len)
 {
-	size_t label = 0;
+	const unsigned char *p = (const unsigned char *) text;
+	const unsigned char *end = p + len;
+	const unsigned char *label = p;
 	int dots = 0;
 
 	if (len > DOMAIN_MAX)
 		return false;
-	for (size_t i = 0; i < len; i++)
+	for (; p < end; p++)
 	{
-		if (text[i] == '.')
+		if (*p == '.')
 		{
-			if (label == 0)
+			if (p == label)
 				return false;
-			label = 0;
+			label = p + 1;
 			dots++;
 		}
-		else if (cims_mask_is_digit(text[i]) || cims_mask_is_letter(text[i]) || text[i] == '-')
-			label++;
-		else
+		else if (*p >= sizeof(uses) || (uses[*p] & IN_LABEL) == 0)
 			return false;
 	}
-	return dots > 0 && label > 0;
+	return dots > 0 && p > label;
+}
+
+/* Tells whether text is a local part that needs no quoting; other scripts than Latin may be in it (RFC 6531). */
+static bool
+is_local_part(const char *text, size_t len)
+{
+	bool ascii = true;
+
+	for (size_t i = 0; i < len; i++)
+	{
+		unsigned char c = (unsigned char) text[i];
+
+		if (c >= sizeof(uses))
+			ascii = false;
+		else if ((uses[c] & IN_LOCAL) == 0)
+			return false;
+	}
+	return ascii || cims_mask_utf8_valid(text, len);
 }
 
 /*
@@ -47,13 +85,8 @@ cims_mask_email(const char *text, size_t len, char *out)
 	uint32_t code;
 	char *p;
 
-	if (local == 0 || local > 64 || !is_domain(at + 1, len - local - 1) || !cims_mask_utf8_valid(text, local))
+	if (local == 0 || local > 64 || !is_domain(at + 1, len - local - 1) || !is_local_part(text, local))
 		return 0;
-	for (size_t i = 0; i < local; i++)
-	{
-		if ((unsigned char) text[i] <= ' ' || text[i] == '"' || text[i] == 0x7F)
-			return 0;
-	}
 
 	first = cims_mask_decode(text, at, &code);
 	if (first == local)
