@@ -10,6 +10,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
+#include "fmgr.h"
 #include "storage/lwlock.h"
 #include "utils/snapshot.h"
 
@@ -107,6 +108,9 @@ extern bool cims_span_parse(Datum range, CimsSpan *span);
 
 /* file.c: reads all of a file into a buffer of max + 1 bytes; false on an error, or where there is more than max */
 extern bool cims_file_read(int fd, char *text, Size max, Size *len);
+
+/* call.c: tells whether an argument, counted from 0, is a constant where a function is called */
+extern bool cims_argument_is_constant(const FmgrInfo *function, int number);
 
 /* error.c: raises unless the status is CIMS_CRYPTO_OK; what completes "could not ..." */
 extern void cims_crypto_check(CimsCryptoStatus status, const char *what);

@@ -83,6 +83,8 @@ static HeldLevel last_any;
 static CimsLevel level_granted(int32 class_id);
 static CimsLevel level_granted_any(void);
 static const HeldLevel *level_held(int32 class_id, HeldLevel *last);
+static const HeldLevel *find_level(HeldKey key, HeldLevel *last);
+static bool copy_is_current(void);
 static Grants *current_grants(void);
 static Grants *load_grants(void);
 static void list_conditional(Grants *grants);
@@ -210,10 +212,22 @@ cims_grant_end_transaction(void)
 }
 
 /* Return what the current role holds now, from the last answer where that is still good; NULL where the extension is not created here. */
-static const HeldLevel *
+static inline const HeldLevel *
 level_held(int32 class_id, HeldLevel *last)
 {
 	HeldKey key = {GetUserId(), class_id};
+	TimestampTz now = GetCurrentStatementStartTimestamp();
+
+	if (likely(copy_is_current() && last->key.role == key.role && last->key.class_id == class_id &&
+			   now >= last->span.from && now < last->span.until))
+		return last;
+	return find_level(key, last);
+}
+
+/* Return what a role holds now, and keep the answer as the last one; NULL where the extension is not created here. */
+static pg_noinline const HeldLevel *
+find_level(HeldKey key, HeldLevel *last)
+{
 	TimestampTz now = GetCurrentStatementStartTimestamp();
 	Grants *grants = current_grants();
 	HeldLevel *held;
@@ -221,10 +235,6 @@ level_held(int32 class_id, HeldLevel *last)
 
 	if (grants == NULL)
 		return NULL;
-	if (last->key.role == key.role && last->key.class_id == class_id &&
-		now >= last->span.from && now < last->span.until)
-		return last;
-
 	held = hash_search(grants->held, &key, HASH_FIND, NULL);
 	if (held == NULL || now < held->span.from || now >= held->span.until)
 	{
@@ -237,11 +247,18 @@ level_held(int32 class_id, HeldLevel *last)
 	return last;
 }
 
+/* Tell whether the copy of the grants is not out of date. */
+static inline bool
+copy_is_current(void)
+{
+	return current != NULL && !expired && current->generation == cims_keyring_generation();
+}
+
 /* Return the copy of the grants, made anew where it may be out of date; NULL where the extension is not created here. */
 static Grants *
 current_grants(void)
 {
-	if (current != NULL && !expired && current->generation == cims_keyring_generation())
+	if (copy_is_current())
 		return current;
 
 	forget_grants();

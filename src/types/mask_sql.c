@@ -13,6 +13,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+#include "base/base.h"
 #include "cims_compat.h"
 #include "mask/mask.h"
 
@@ -24,6 +25,7 @@ typedef struct ParsedMask
 	CimsMaskRule rule; /* what it means */
 	int len;           /* bytes of spec; -1 before the first call */
 	int room;          /* bytes that spec has space for */
+	bool fixed;        /* the call site gives no other */
 	char *spec;        /* in the database's encoding, not NUL-terminated; in fn_mcxt */
 } ParsedMask;
 
@@ -59,22 +61,16 @@ parse_spec(const char *spec, int len, CimsMaskRule *rule)
 	pfree(utf8);
 }
 
-/* Returns the rule of the specification, from the call site's cache where it is the same as before. */
-static const CimsMaskRule *
-rule_of(FmgrInfo *flinfo, text *spec)
+/* Parses the specification that a call site gives, unless it is the same as before. */
+static void
+parse_given(FunctionCallInfo fcinfo, ParsedMask *parsed)
 {
-	ParsedMask *parsed = flinfo->fn_extra;
+	text *spec = PG_GETARG_TEXT_PP(1);
 	const char *data = VARDATA_ANY(spec);
 	int len = VARSIZE_ANY_EXHDR(spec);
 
-	if (parsed == NULL)
-	{
-		parsed = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(ParsedMask));
-		parsed->len = -1;
-		flinfo->fn_extra = parsed;
-	}
 	if (parsed->len == len && memcmp(parsed->spec, data, len) == 0)
-		return &parsed->rule;
+		return;
 
 	parsed->len = -1; /* so that a failure leaves no wrong entry */
 	parse_spec(data, len, &parsed->rule);
@@ -84,11 +80,28 @@ rule_of(FmgrInfo *flinfo, text *spec)
 			pfree(parsed->spec);
 		parsed->spec = NULL;
 		parsed->room = 0;
-		parsed->spec = MemoryContextAlloc(flinfo->fn_mcxt, len);
+		parsed->spec = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, len);
 		parsed->room = len;
 	}
 	memcpy(parsed->spec, data, len);
 	parsed->len = len;
+	parsed->fixed = cims_argument_is_constant(fcinfo->flinfo, 1);
+}
+
+/* Returns the rule of the specification, from the call site's cache where it is the same as before. */
+static inline const CimsMaskRule *
+rule_of(FunctionCallInfo fcinfo)
+{
+	ParsedMask *parsed = fcinfo->flinfo->fn_extra;
+
+	if (unlikely(parsed == NULL))
+	{
+		parsed = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(ParsedMask));
+		parsed->len = -1;
+		fcinfo->flinfo->fn_extra = parsed;
+	}
+	if (!parsed->fixed)
+		parse_given(fcinfo, parsed);
 	return &parsed->rule;
 }
 
@@ -127,7 +140,7 @@ mask_text(text *value, const CimsMaskRule *rule)
 Datum
 cims_mask_sql(PG_FUNCTION_ARGS)
 {
-	const CimsMaskRule *rule = rule_of(fcinfo->flinfo, PG_GETARG_TEXT_PP(1));
+	const CimsMaskRule *rule = rule_of(fcinfo);
 
 	if (rule->kind == CIMS_MASK_NULL)
 		PG_RETURN_NULL();

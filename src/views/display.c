@@ -27,10 +27,12 @@
 typedef struct DisplaySite
 {
 	Oid type;          /* base type of the value */
+	bool is_plain;     /* no encrypted type, nor an array of one */
 	int32 class_id;    /* of the class, whether there is one or not */
 	text *class_name;  /* as given */
 	text *mask;        /* as given; NULL where the class's own holds */
 	CimsMaskRule rule; /* what that means */
+	bool fixed;        /* the call site gives no other class and mask */
 	bool knows_noted;  /* whether noted was found out */
 	bool noted;        /* whether a column of the class is noted to have this mask */
 } DisplaySite;
@@ -116,28 +118,46 @@ set_mask(FmgrInfo *flinfo, DisplaySite *site, const text *mask)
 	site->mask = keep_text(flinfo, mask);
 }
 
-/* Returns what the call site gave, parsed anew where it is not what it gave before. */
+/* Makes what is kept of a call site. */
 static DisplaySite *
-display_site(FunctionCallInfo fcinfo)
+make_site(FmgrInfo *flinfo)
+{
+	Oid type = get_fn_expr_argtype(flinfo, 0);
+	DisplaySite *site;
+
+	if (!OidIsValid(type))
+		elog(ERROR, "could not determine the type of a value to display");
+	site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(DisplaySite));
+	site->type = getBaseType(type);
+	site->is_plain = cims_type_of_oid(site->type) == 0 && cims_type_of_array_oid(site->type) == 0;
+	flinfo->fn_extra = site;
+	return site;
+}
+
+/* Parses what a call site gives, where it is not what it gave before. */
+static void
+parse_given(FunctionCallInfo fcinfo, DisplaySite *site)
 {
 	FmgrInfo *flinfo = fcinfo->flinfo;
-	DisplaySite *site = flinfo->fn_extra;
 	const text *name = PG_GETARG_TEXT_PP(1);
 
-	if (unlikely(site == NULL))
-	{
-		Oid type = get_fn_expr_argtype(flinfo, 0);
-
-		if (!OidIsValid(type))
-			elog(ERROR, "could not determine the type of a value to display");
-		site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(DisplaySite));
-		site->type = getBaseType(type);
-		flinfo->fn_extra = site;
-	}
-	if (unlikely(!is_same_text(site->class_name, name)))
+	if (!is_same_text(site->class_name, name))
 		set_class(flinfo, site, name);
-	if (PG_NARGS() > 2 && unlikely(!is_same_text(site->mask, PG_GETARG_TEXT_PP(2))))
+	if (PG_NARGS() > 2 && !is_same_text(site->mask, PG_GETARG_TEXT_PP(2)))
 		set_mask(flinfo, site, PG_GETARG_TEXT_PP(2));
+	site->fixed = cims_argument_is_constant(flinfo, 1) && (PG_NARGS() < 3 || cims_argument_is_constant(flinfo, 2));
+}
+
+/* Returns what the call site gave, parsed anew where it is not what it gave before. */
+static inline DisplaySite *
+display_site(FunctionCallInfo fcinfo)
+{
+	DisplaySite *site = fcinfo->flinfo->fn_extra;
+
+	if (unlikely(site == NULL))
+		site = make_site(fcinfo->flinfo);
+	if (!site->fixed)
+		parse_given(fcinfo, site);
 	return site;
 }
 
@@ -215,7 +235,7 @@ cims_display(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	if (level == CIMS_LEVEL_NONE)
 		PG_RETURN_NULL();
-	if (cims_type_of_oid(site->type) != 0 || cims_type_of_array_oid(site->type) != 0)
+	if (!site->is_plain)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	rule = rule_of_site(site);
 	if (rule == NULL || !cims_views_mask_plain(site->type, PG_GETARG_DATUM(0), rule, &masked))

@@ -88,6 +88,17 @@ SELECT cims.display('x'::text, 'No Class');
 SELECT cims.display('13800000001'::text, 'phone', 'fax');
 -- an argument that changes from row to row
 SELECT cims.display(v, c, m) FROM (VALUES ('13800000001', 'phone', 'phone'), ('13800000001', 'phone', 'partial(1,1)'), ('13800000001', 'passport', 'phone'), ('13800000001', 'phone', 'constant')) AS t (v, c, m);
+-- or from call to call of one place in a function, which keeps its plan
+DO $$
+DECLARE
+	class text;
+	mask text := 'phone';
+BEGIN
+	FOREACH class IN ARRAY ARRAY['phone', 'passport', 'phone'] LOOP
+		RAISE WARNING '% %', cims.display('13800000001'::text, class), cims.display('13800000001'::text, 'phone', mask);
+		mask := 'constant';
+	END LOOP;
+END $$;
 -- dumps get nothing
 SET row_security = off;
 SELECT a_text, e_text FROM every_masked WHERE id = 1;
