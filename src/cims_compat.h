@@ -147,6 +147,13 @@
 #define CIMS_INDEX_INSERT_CLEANUP(index, info) ((void) (info))
 #endif
 
+/* storage/bufmgr.h; 16 renamed what names a relation's file */
+#if PG_VERSION_NUM >= 160000
+#define CIMS_READ_RECENT(relation, block, buffer) ReadRecentBuffer((relation)->rd_locator, MAIN_FORKNUM, block, buffer)
+#else
+#define CIMS_READ_RECENT(relation, block, buffer) ReadRecentBuffer((relation)->rd_node, MAIN_FORKNUM, block, buffer)
+#endif
+
 /* 18: index scans are instrumented; one process alone iterates over a bitmap by functions of its own */
 #if PG_VERSION_NUM >= 180000
 #define CIMS_INDEX_BEGINSCAN(heap, index, snapshot, keys) index_beginscan(heap, index, snapshot, NULL, keys, 0)

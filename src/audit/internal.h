@@ -8,6 +8,8 @@
 #include "access/xact.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "storage/buf.h"
+#include "storage/itemptr.h"
 
 #include "audit/audit.h"
 #include "base/base.h"
@@ -61,6 +63,33 @@ extern void cims_audit_number_init(void);
 extern void cims_audit_write(CimsPendingEvent *const *events, int n, char *payloads);
 
 extern void cims_audit_write_changed(Oid relation); /* InvalidOid: any */
+
+/* A page of an index, and the buffer that it was in when it was read last; InvalidBuffer: none. */
+typedef struct CimsBrinPage
+{
+	BlockNumber number;
+	Buffer buffer;
+} CimsBrinPage;
+
+/* What a backend knows of the map of a BRIN index, begin with zeros; good until the index is built anew. */
+typedef struct CimsBrinMap
+{
+	BlockNumber pages;   /* in a range; 0: nothing is known */
+	BlockNumber last;    /* page of the map that there is for certain, 0: none */
+	CimsBrinPage first;  /* page of the index, which tells both */
+	CimsBrinPage recent; /* page of the map */
+} CimsBrinMap;
+
+/* What is known of a range of pages while rows are written; begin with zeros. */
+typedef struct CimsBrinRange
+{
+	bool asked;
+	bool summarized;
+	BlockNumber number;
+} CimsBrinRange;
+
+/* brin.c: tells whether a row needs an entry in a BRIN index; the rows that follow, of the same range, are in the table as well */
+extern bool cims_audit_brin_needs(Relation index, CimsBrinMap *map, ItemPointer row, CimsBrinRange *range);
 
 /* session.c: the fields of the payload that tell who and from where, SUAVCPQ, ready to be copied */
 extern CimsBytes cims_audit_session(void);

@@ -7,10 +7,19 @@
  * the default partition takes only what finds no other.  A writer never makes a
  * partition, and waits for who attaches one only where it writes into the
  * default partition.
+ *
+ * Most transactions write a row or two, so what is found is kept: the partition,
+ * its bounds and its indexes, until PostgreSQL tells of a change of any of
+ * them.  Taking a lock hears of changes.
+ *
+ * Locking: the partition, RowExclusiveLock until the transaction ends.  Its
+ * parent only while the partition is not known, as no bound changes under that
+ * lock.  Its indexes not at all: whoever makes, builds anew or drops one locks
+ * its table as well, or waits for who has it locked; what would lock an index
+ * alone, to move it to another tablespace, is refused for the record (guard.c).
  */
 #include "postgres.h"
 
-#include "access/brin_revmap.h"
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/table.h"
@@ -20,7 +29,7 @@
 #include "executor/tuptable.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
-#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/partcache.h"
 #include "utils/rel.h"
@@ -50,43 +59,50 @@ typedef struct Target
 {
 	TimestampTz at;
 	FullTransactionId xid;
-	Relation parent;
 	Relation partition;
 	List *indexes; /* Relation */
 	Datum *values; /* room to make a row */
 	bool *nulls;
 } Target;
 
-/* A range of pages, as a BRIN index knows it. */
-typedef struct Range
+/* What is known of an index of the partition. */
+typedef struct KnownIndex
 {
-	BlockNumber pages;  /* in each range; 0: not known yet */
-	BlockNumber number; /* of this one */
-	bool summarized;
-} Range;
+	Oid relation;
+	IndexInfo *info;
+	bool brin;
+	CimsBrinMap map; /* of a BRIN index */
+} KnownIndex;
 
-/* The partition that was written last: what is known of its indexes, as long as it stays as it is. */
+/* The partition that was written last: what is known of it, as long as it stays as it is. */
 static struct
 {
-	Oid partition; /* InvalidOid: nothing is known */
+	Oid partition;    /* InvalidOid: nothing is known */
+	Oid parent;       /* whose it is */
+	TimestampTz from; /* it takes events from here ... */
+	TimestampTz to;   /* ... to before here; the default partition is not told by its bounds: both 0 */
 	MemoryContext context;
-	List *indexes; /* Oid */
-	List *infos;   /* IndexInfo */
+	List *indexes; /* KnownIndex */
 } known;
+
+static uint64 changes; /* how often a relation was said to have changed */
 
 static MemoryContext context;  /* for one flush */
 static TupleTableSlot **slots; /* BATCH of them, of the description below */
 static TupleDesc slots_desc;
 
 static void open_target(Target *target);
-static void learn_indexes(Relation partition);
+static bool open_known(Target *target);
+static void open_found(Target *target);
+static void learn_partition(Relation partition, Relation parent, TimestampTz at);
+static void learn_bounds(Relation parent, TimestampTz at);
 static Oid find_partition(Relation parent, TimestampTz at);
+static int find_bound(Relation parent, PartitionBoundInfo bounds, TimestampTz at);
 static void close_target(Target *target);
 static void write_batch(Target *target, CimsPendingEvent *const *events, int n, char *payloads);
 static HeapTuple form_tuple(const Target *target, const CimsPendingEvent *event, struct varlena *payload);
 static void insert_tuples(Target *target, HeapTuple *tuples, int n);
 static void insert_index_entries(Target *target, HeapTuple *tuples, int n);
-static bool needs_no_entry(Relation index, ItemPointer row, Range *range);
 static void make_slots(TupleDesc desc);
 
 /* Write events, all of the current subtransaction. */
@@ -120,86 +136,145 @@ open_target(Target *target)
 	ListCell *cell;
 	int natts;
 
-	target->parent = table_open(cims_audit_oids()->event, RowExclusiveLock);
-	for (;;)
-	{
-		Oid partition = find_partition(target->parent, target->at);
-
-		target->partition = try_relation_open(partition, RowExclusiveLock);
-		if (target->partition != NULL && find_partition(target->parent, target->at) == partition)
-			break;
-		if (target->partition != NULL)
-			relation_close(target->partition, RowExclusiveLock);
-	}
+	if (!open_known(target))
+		open_found(target);
 
 	natts = RelationGetNumberOfAttributes(target->partition);
 	target->values = palloc0(natts * sizeof(Datum));
 	target->nulls = palloc(natts * sizeof(bool));
 	for (int i = 0; i < natts; i++)
 		target->nulls[i] = i >= EVENT_COLUMNS;
-	if (known.partition != RelationGetRelid(target->partition))
-		learn_indexes(target->partition);
 	target->indexes = NIL;
 	foreach (cell, known.indexes)
-		target->indexes = lappend(target->indexes, index_open(lfirst_oid(cell), RowExclusiveLock));
-	foreach (cell, known.infos)
 	{
-		IndexInfo *info = lfirst(cell);
+		KnownIndex *index = lfirst(cell);
+		Relation rel = RelationIdGetRelation(index->relation);
 
+		if (rel == NULL)
+			elog(ERROR, "could not open index %u of the audit record", index->relation);
+		target->indexes = lappend(target->indexes, rel);
 		/* what access methods keep there refers to the index as it is open now */
-		info->ii_AmCache = NULL;
-		info->ii_Context = context;
+		index->info->ii_AmCache = NULL;
+		index->info->ii_Context = context;
 	}
 }
 
-/* Learn what indexes a partition has. */
-static void
-learn_indexes(Relation partition)
+/* Open the partition that was written last, where it takes events of this time too. */
+static bool
+open_known(Target *target)
 {
+	Oid partition = known.partition;
+
+	if (!OidIsValid(partition) || target->at < known.from || target->at >= known.to)
+		return false;
+	LockRelationOid(partition, RowExclusiveLock);
+	if (partition != known.partition)
+	{
+		/* it is not what it was, and may be gone */
+		UnlockRelationOid(partition, RowExclusiveLock);
+		return false;
+	}
+	target->partition = table_open(partition, NoLock);
+	return true;
+}
+
+/* Open the partition that is found. */
+static void
+open_found(Target *target)
+{
+	Relation parent = table_open(cims_audit_oids()->event, RowExclusiveLock);
+
+	for (;;)
+	{
+		Oid partition = find_partition(parent, target->at);
+
+		target->partition = try_relation_open(partition, RowExclusiveLock);
+		if (target->partition != NULL && find_partition(parent, target->at) == partition)
+			break;
+		if (target->partition != NULL)
+			relation_close(target->partition, RowExclusiveLock);
+	}
+	learn_partition(target->partition, parent, target->at);
+	table_close(parent, NoLock);
+}
+
+/* Learn the bounds of a partition, which takes events of a time, and what indexes it has. */
+static void
+learn_partition(Relation partition, Relation parent, TimestampTz at)
+{
+	uint64 heard = changes;
 	MemoryContext caller;
+	List *indexes;
 	ListCell *cell;
 
 	if (known.context == NULL)
-		known.context = AllocSetContextCreate(TopMemoryContext, "cims audit indexes", ALLOCSET_SMALL_SIZES);
+		known.context = AllocSetContextCreate(TopMemoryContext, "cims audit partition", ALLOCSET_SMALL_SIZES);
 	known.partition = InvalidOid;
+	known.parent = RelationGetRelid(parent);
+	known.indexes = NIL;
 	MemoryContextReset(known.context);
-	caller = MemoryContextSwitchTo(known.context);
-	known.indexes = RelationGetIndexList(partition);
-	known.infos = NIL;
-	foreach (cell, known.indexes)
-	{
-		Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);
+	learn_bounds(parent, at);
 
-		known.infos = lappend(known.infos, BuildIndexInfo(index));
-		index_close(index, NoLock);
+	indexes = RelationGetIndexList(partition);
+	caller = MemoryContextSwitchTo(known.context);
+	foreach (cell, indexes)
+	{
+		KnownIndex *index = palloc0(sizeof(KnownIndex));
+		Relation rel = index_open(lfirst_oid(cell), RowExclusiveLock);
+
+		index->relation = lfirst_oid(cell);
+		index->info = BuildIndexInfo(rel);
+		index->brin = rel->rd_rel->relam == BRIN_AM_OID;
+		if (index->info->ii_Expressions != NIL || index->info->ii_Predicate != NIL)
+			elog(ERROR, "index \"%s\" of the audit record is not one of its own", RelationGetRelationName(rel));
+		known.indexes = lappend(known.indexes, index);
+		index_close(rel, NoLock);
 	}
 	MemoryContextSwitchTo(caller);
-	known.partition = RelationGetRelid(partition);
+	/* learning may itself hear of a change: then learn again next time */
+	if (heard == changes)
+		known.partition = RelationGetRelid(partition);
 }
 
-/* Note that a partition, or any, is not what it was. */
+/* Learn from when to when events go into the partition that takes those of a time. */
+static void
+learn_bounds(Relation parent, TimestampTz at)
+{
+	PartitionBoundInfo bounds = RelationGetPartitionDesc(parent, true)->boundinfo;
+	int bound = bounds != NULL ? find_bound(parent, bounds, at) : -1;
+
+	known.from = known.to = 0;
+	if (bound < 0 || bound + 1 >= bounds->ndatums || bounds->indexes[bound + 1] < 0 ||
+		bounds->kind[bound][0] != PARTITION_RANGE_DATUM_VALUE || bounds->kind[bound + 1][0] != PARTITION_RANGE_DATUM_VALUE)
+		return;
+	known.from = DatumGetTimestampTz(bounds->datums[bound][0]);
+	known.to = DatumGetTimestampTz(bounds->datums[bound + 1][0]);
+}
+
+/* Note that a relation, or any, is not what it was. */
 void
 cims_audit_write_changed(Oid relation)
 {
-	if (!OidIsValid(relation) || relation == known.partition)
+	ListCell *cell;
+
+	changes++;
+	if (!OidIsValid(relation) || relation == known.partition || relation == known.parent)
 		known.partition = InvalidOid;
+	foreach (cell, known.indexes)
+		if (((KnownIndex *) lfirst(cell))->relation == relation)
+			known.partition = InvalidOid;
 }
 
 /* Find the partition for a time. */
 static Oid
 find_partition(Relation parent, TimestampTz at)
 {
-	PartitionKey key = RelationGetPartitionKey(parent);
 	PartitionDesc desc = RelationGetPartitionDesc(parent, true);
-	Datum value = TimestampTzGetDatum(at);
 	int found = -1;
 
 	if (desc->boundinfo != NULL)
 	{
-		bool equal;
-		int bound = partition_range_datum_bsearch(key->partsupfunc, key->partcollation, desc->boundinfo, 1, &value, &equal);
-
-		found = desc->boundinfo->indexes[bound + 1];
+		found = desc->boundinfo->indexes[find_bound(parent, desc->boundinfo, at) + 1];
 		if (found < 0)
 			found = desc->boundinfo->default_index;
 	}
@@ -212,20 +287,30 @@ find_partition(Relation parent, TimestampTz at)
 	return desc->oids[found];
 }
 
+/* Find the last bound that is not after a time; -1 where there is none. */
+static int
+find_bound(Relation parent, PartitionBoundInfo bounds, TimestampTz at)
+{
+	PartitionKey key = RelationGetPartitionKey(parent);
+	Datum value = TimestampTzGetDatum(at);
+	bool equal;
+
+	return partition_range_datum_bsearch(key->partsupfunc, key->partcollation, bounds, 1, &value, &equal);
+}
+
 /* Close what was opened; locks are kept until the transaction ends. */
 static void
 close_target(Target *target)
 {
+	ListCell *rel_cell;
 	ListCell *index_cell;
-	ListCell *info_cell;
 
-	forboth (index_cell, target->indexes, info_cell, known.infos)
+	forboth (rel_cell, target->indexes, index_cell, known.indexes)
 	{
-		CIMS_INDEX_INSERT_CLEANUP((Relation) lfirst(index_cell), (IndexInfo *) lfirst(info_cell));
-		index_close((Relation) lfirst(index_cell), NoLock);
+		CIMS_INDEX_INSERT_CLEANUP((Relation) lfirst(rel_cell), ((KnownIndex *) lfirst(index_cell))->info);
+		RelationClose((Relation) lfirst(rel_cell));
 	}
 	relation_close(target->partition, NoLock);
-	table_close(target->parent, NoLock);
 }
 
 /* Write a number of events at once. */
@@ -310,63 +395,30 @@ static void
 insert_index_entries(Target *target, HeapTuple *tuples, int n)
 {
 	TupleDesc desc = RelationGetDescr(target->partition);
+	ListCell *rel_cell;
 	ListCell *index_cell;
-	ListCell *info_cell;
 
-	forboth (index_cell, target->indexes, info_cell, known.infos)
+	forboth (rel_cell, target->indexes, index_cell, known.indexes)
 	{
-		Relation index = lfirst(index_cell);
-		IndexInfo *info = lfirst(info_cell);
-		bool brin = index->rd_rel->relam == BRIN_AM_OID;
-		Range range = {0};
+		Relation rel = lfirst(rel_cell);
+		KnownIndex *index = lfirst(index_cell);
+		IndexInfo *info = index->info;
+		CimsBrinRange range = {0};
 
 		if (!info->ii_ReadyForInserts)
 			continue;
-		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL)
-			elog(ERROR, "index \"%s\" of the audit record is not one of its own", RelationGetRelationName(index));
 		for (int i = 0; i < n; i++)
 		{
 			Datum values[INDEX_MAX_KEYS];
 			bool nulls[INDEX_MAX_KEYS];
 
-			if (brin && needs_no_entry(index, &tuples[i]->t_self, &range))
+			if (index->brin && !cims_audit_brin_needs(rel, &index->map, &tuples[i]->t_self, &range))
 				continue;
 			for (int j = 0; j < info->ii_NumIndexAttrs; j++)
 				values[j] = heap_getattr(tuples[i], info->ii_IndexAttrNumbers[j], desc, &nulls[j]);
-			index_insert(index, values, nulls, &tuples[i]->t_self, target->partition, UNIQUE_CHECK_NO, false, info);
+			index_insert(rel, values, nulls, &tuples[i]->t_self, target->partition, UNIQUE_CHECK_NO, false, info);
 		}
 	}
-}
-
-/*
- * Tell whether a row needs no entry in a BRIN index, as the pages around it are
- * not summarized.  Whoever summarizes them later reads the rows, which are in
- * the table before this is asked: so it is asked once for all rows of a range
- * of pages.  By the first row of a range the index asks for the range before it
- * to be summarized.
- */
-static bool
-needs_no_entry(Relation index, ItemPointer row, Range *range)
-{
-	BlockNumber block = ItemPointerGetBlockNumber(row);
-
-	if (range->pages == 0 || block / range->pages != range->number)
-	{
-		BrinRevmap *map = CIMS_BRIN_REVMAP_INITIALIZE(index, &range->pages);
-		Buffer buffer = InvalidBuffer;
-		OffsetNumber offset;
-		BrinTuple *summary = CIMS_BRIN_SUMMARY(map, block, &buffer, &offset);
-
-		range->number = block / range->pages;
-		range->summarized = summary != NULL;
-		if (range->summarized)
-			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-		if (BufferIsValid(buffer))
-			ReleaseBuffer(buffer);
-		brinRevmapTerminate(map);
-	}
-	return !range->summarized &&
-		   !(ItemPointerGetOffsetNumber(row) == FirstOffsetNumber && block % range->pages == 0);
 }
 
 /* Make the slots that many rows are inserted from, once and again where the table has changed. */

@@ -1,0 +1,106 @@
+# The indexes of the record are built anew, summarized, vacuumed and dropped from
+# below, and partitions are attached, while writers write, who remember where and
+# into which indexes they wrote last.  If this fails, events are in the record
+# that are not found: by their transaction they would never be sealed, by the hash
+# of their row they would be missing from its history.
+#
+# CIMS_LONG=1 runs for two minutes instead of seconds.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use CimsNode;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $seconds = $ENV{CIMS_LONG} ? 120 : 12;
+
+my $node = cims_node('audit_indexes');
+$node->append_conf(
+	'postgresql.conf', q{
+max_connections = 40
+autovacuum_naptime = 1
+cims.seal_period = 0
+});
+$node->start;
+cims_install($node, 'postgres');
+$node->safe_psql(
+	'postgres', q{
+	CREATE EXTENSION amcheck;
+	CREATE TABLE customer (id int PRIMARY KEY, visits int NOT NULL DEFAULT 0, note text NOT NULL DEFAULT repeat('x', 400));
+	INSERT INTO customer SELECT g FROM generate_series(1, 800) g;
+	SELECT cims.audit('customer');
+});
+my $partition = $node->safe_psql('postgres',
+	q{SELECT tableoid::regclass FROM cims.event ORDER BY at DESC LIMIT 1});
+isnt($partition, 'cims.event_overflow', 'events are in a partition of their time');
+
+# single rows, rows that are rolled back (whose space is used again), and many at once
+my $script = $node->basedir . '/writer.sql';
+append_to_file($script, <<'EOT');
+\set kind random(1, 30)
+\set id :client_id * 200 + random(1, 200)
+BEGIN;
+UPDATE customer SET visits = visits + 1 WHERE id = :id;
+\if :kind = 1
+UPDATE customer SET visits = visits + 1 WHERE id BETWEEN :client_id * 200 + 1 AND :client_id * 200 + 200;
+\endif
+\if :kind <= 4
+ROLLBACK;
+\else
+COMMIT;
+\endif
+EOT
+
+my ($out, $err) = ('', '');
+my $writers = IPC::Run::start(
+	[ 'pgbench', '--no-vacuum', '--protocol=prepared', '--client=4', "--time=$seconds", "--file=$script", $node->connstr('postgres') ],
+	'>', \$out, '2>', \$err);
+
+my @indexes = split /\n/,
+  $node->safe_psql('postgres', qq{SELECT indexrelid::regclass FROM pg_index WHERE indrelid = '$partition'::regclass});
+is(scalar @indexes, 2, 'a partition has two indexes');
+my ($brin) = grep { /row_hash/ } @indexes;
+my $end = time + $seconds - 1;
+my $rounds = 0;
+while (time < $end)
+{
+	my $index = $indexes[ $rounds % 2 ];
+
+	$node->safe_psql('postgres', "REINDEX INDEX CONCURRENTLY $index") if $rounds % 4 < 2;
+	$node->safe_psql('postgres', "REINDEX INDEX $index") if $rounds % 4 >= 2;
+	$node->safe_psql('postgres', "SELECT brin_summarize_new_values('$brin')");
+	$node->safe_psql('postgres', "SELECT brin_desummarize_range('$brin', 0)") if $rounds % 3 == 0;
+	$node->safe_psql('postgres', "VACUUM $partition") if $rounds % 5 == 4;
+	$node->psql('postgres', "SET cims.event_partition = 'day'; SELECT cims.make_event_partitions()") if $rounds % 7 == 6;
+	$rounds++;
+}
+$writers->finish;
+is($writers->result(0), 0, 'writers end well') or diag($err);
+cmp_ok($rounds, '>', 1, "$rounds rounds of building indexes anew");
+
+my $counts = $node->safe_psql('postgres',
+	q{SELECT sum(visits) = (SELECT count(*) FROM cims.event WHERE relation = 'customer'::regclass AND chr(get_byte(entry, 1)) = 'U') FROM customer});
+is($counts, 't', 'every committed change is on record');
+
+# the tables, their indexes, and whether each event is found by them
+my $btree = $node->safe_psql('postgres', q{
+	SELECT count(bt_index_check(i.indexrelid, true)) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+	JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'btree' AND i.indrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'cims.event'::regclass)});
+cmp_ok($btree, '>', 1, 'every event is in the indexes on transaction and number');
+my $found = $node->safe_psql(
+	'postgres', q{
+	SET enable_seqscan = off; SET enable_indexscan = off;
+	SELECT count(*) FROM (SELECT DISTINCT row_hash FROM cims.event WHERE row_hash IS NOT NULL) h
+	CROSS JOIN LATERAL (SELECT count(*) AS n FROM cims.event e WHERE e.row_hash = h.row_hash) f
+	JOIN (SELECT row_hash, count(*) AS n FROM cims.event GROUP BY 1) t ON t.row_hash = h.row_hash
+	WHERE f.n <> t.n});
+is($found, '0', 'every event is found by the hash of its row');
+my $plan = $node->safe_psql('postgres', q{SET enable_seqscan = off; EXPLAIN (COSTS OFF) SELECT FROM cims.event WHERE row_hash = 1});
+like($plan, qr/Bitmap Index Scan on event_\w*row_hash/, 'which is what is asked here');
+
+$node->stop;
+done_testing();
