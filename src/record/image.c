@@ -33,7 +33,7 @@ cims_image_write_item(const CimsImageItem *item, unsigned char *out)
 }
 
 /* Reads the value that a kind has. */
-static bool
+static inline bool
 read_value(CimsBytes *rest, CimsImageItem *item)
 {
 	switch (item->kind)
@@ -43,27 +43,34 @@ read_value(CimsBytes *rest, CimsImageItem *item)
 			return true;
 		case CIMS_IMAGE_TEXT:
 		case CIMS_IMAGE_SEALED:
-			return cims_record_run_read(rest, &item->value);
+			return take_run(rest, &item->value);
 		case CIMS_IMAGE_HASH:
-			return cims_record_run_read(rest, &item->value) && item->value.len == CIMS_IMAGE_HASH_LEN;
+			return take_run(rest, &item->value) && item->value.len == CIMS_IMAGE_HASH_LEN;
 	}
 	return false;
+}
+
+/* Reads the next item of an image. */
+static inline CimsImageRead
+next_item(CimsImageReader *reader, CimsImageItem *item)
+{
+	uint32_t attnum;
+
+	if (reader->rest.len == 0)
+		return CIMS_IMAGE_END;
+	if (!take_number(&reader->rest, &attnum) || attnum > CIMS_IMAGE_ATTNUM_MAX ||
+		(int) attnum <= reader->last || reader->rest.len == 0)
+		return CIMS_IMAGE_BAD;
+	item->attnum = reader->last = (int) attnum;
+	item->kind = (CimsImageKind) take_bytes(&reader->rest, 1).data[0];
+	return read_value(&reader->rest, item) ? CIMS_IMAGE_ITEM : CIMS_IMAGE_BAD;
 }
 
 /* Reads the next item of an image; after anything but an item the reader is of no more use. */
 CimsImageRead
 cims_image_next(CimsImageReader *reader, CimsImageItem *item)
 {
-	uint32_t attnum;
-
-	if (reader->rest.len == 0)
-		return CIMS_IMAGE_END;
-	if (!cims_record_leb128_read(&reader->rest, &attnum) || attnum > CIMS_IMAGE_ATTNUM_MAX ||
-		(int) attnum <= reader->last || reader->rest.len == 0)
-		return CIMS_IMAGE_BAD;
-	item->attnum = reader->last = (int) attnum;
-	item->kind = (CimsImageKind) take_bytes(&reader->rest, 1).data[0];
-	return read_value(&reader->rest, item) ? CIMS_IMAGE_ITEM : CIMS_IMAGE_BAD;
+	return next_item(reader, item);
 }
 
 /* Tells whether every item of an image reads. */
@@ -75,7 +82,7 @@ cims_image_valid(CimsBytes image)
 	CimsImageRead read;
 
 	do
-		read = cims_image_next(&reader, &item);
+		read = next_item(&reader, &item);
 	while (read == CIMS_IMAGE_ITEM);
 	return read == CIMS_IMAGE_END;
 }

@@ -53,15 +53,3 @@ cims_record_leb128_read(CimsBytes *rest, uint32_t *value)
 	(void) take_bytes(rest, len);
 	return true;
 }
-
-/* Reads a length and the bytes that follow it. */
-bool
-cims_record_run_read(CimsBytes *rest, CimsBytes *run)
-{
-	uint32_t len;
-
-	if (!cims_record_leb128_read(rest, &len) || len > rest->len)
-		return false;
-	*run = take_bytes(rest, len);
-	return true;
-}

@@ -83,7 +83,7 @@ cims_payload_parse(CimsBytes bytes, CimsPayload *payload)
 
 		while (field < CIMS_N_FIELDS && tags[field] != tag)
 			field++;
-		if (field == CIMS_N_FIELDS || !cims_record_run_read(&rest, &payload->fields[field]) ||
+		if (field == CIMS_N_FIELDS || !take_run(&rest, &payload->fields[field]) ||
 			!field_allowed(payload, (CimsField) field))
 			return false;
 		field++;

@@ -12,8 +12,6 @@ extern size_t cims_record_leb128_len(uint32_t value);
 extern size_t cims_record_leb128_write(uint32_t value, unsigned char *out);
 /* takes a number off the front of *rest; false where it is cut, too large or not canonical */
 extern bool cims_record_leb128_read(CimsBytes *rest, uint32_t *value);
-/* takes a length and that many bytes off the front of *rest */
-extern bool cims_record_run_read(CimsBytes *rest, CimsBytes *run);
 
 /* Writes a number of len bytes in big-endian order. */
 static inline void
@@ -46,6 +44,28 @@ take_bytes(CimsBytes *rest, size_t len)
 	rest->data += len;
 	rest->len -= len;
 	return taken;
+}
+
+/* Takes a number off the front of *rest, as cims_record_leb128_read() does: most are of one byte. */
+static inline bool
+take_number(CimsBytes *rest, uint32_t *value)
+{
+	if (rest->len == 0 || rest->data[0] > 0x7f)
+		return cims_record_leb128_read(rest, value);
+	*value = take_bytes(rest, 1).data[0];
+	return true;
+}
+
+/* Takes a length and that many bytes off the front of *rest. */
+static inline bool
+take_run(CimsBytes *rest, CimsBytes *run)
+{
+	uint32_t len;
+
+	if (!take_number(rest, &len) || len > rest->len)
+		return false;
+	*run = take_bytes(rest, len);
+	return true;
 }
 
 #endif
