@@ -1,7 +1,6 @@
 """The shop's customer application on Django's ORM.  Prints one line an operation: its name, a tab, JSON."""
 import datetime
 import decimal
-import json
 import os
 
 import django
@@ -13,6 +12,7 @@ settings.configure(
     USE_TZ=True, TIME_ZONE="UTC", INSTALLED_APPS=[])
 django.setup()
 
+from show import show  # noqa: E402
 from django.db import IntegrityError, connection, models, transaction  # noqa: E402
 from django.core.paginator import Paginator  # noqa: E402
 from django.db.models import (Avg, Case, CharField, Count, Exists, F, Max, Min, OuterRef, Q, Subquery, Sum, Value, When,  # noqa: E402
@@ -39,6 +39,9 @@ class Customer(models.Model):
     class Meta:
         app_label = "shop"
         db_table = "customer"
+
+    def values_by_name(self):
+        return {f.name: getattr(self, f.name) for f in self._meta.fields if f.name != "id"}
 
 
 class Contact(models.Model):
@@ -76,28 +79,6 @@ class Lead(models.Model):
         db_table = "lead_django"
         indexes = [models.Index(fields=["mobile", "born"], name="lead_two")]
         constraints = [models.UniqueConstraint(fields=["born", "mobile"], name="lead_once")]
-
-
-def plain(value):
-    """Write a value with its type, so that a change of type is a change of result."""
-    if isinstance(value, (bytes, memoryview)):
-        return "bytes " + bytes(value).hex()
-    if isinstance(value, datetime.datetime):
-        return "datetime " + value.astimezone(UTC).isoformat()
-    if isinstance(value, (datetime.date, decimal.Decimal)):
-        return type(value).__name__ + " " + str(value)
-    if isinstance(value, Customer):
-        return {f.name: getattr(value, f.name) for f in Customer._meta.fields if f.name != "id"}
-    return list(value)
-
-
-def show(operation, value):
-    """Print an operation's result, or the error that it raised; an error spoils no later operation."""
-    try:
-        result = json.dumps(value(), default=plain, ensure_ascii=False, sort_keys=True)
-    except Exception as error:  # pylint: disable=broad-except
-        result = "ERROR " + type(error).__name__ + " " + str(error).split("\n", maxsplit=1)[0]
-    print(operation, result, sep="\t", flush=True)
 
 
 def create():

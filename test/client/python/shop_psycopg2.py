@@ -2,25 +2,11 @@
 import datetime
 import decimal
 import io
-import json
 
 import psycopg2
 import psycopg2.extras
 
-
-def show(operation, value):
-    print(operation, json.dumps(value, default=plain, ensure_ascii=False, sort_keys=True), sep="\t", flush=True)
-
-
-def plain(value):
-    """Write what a driver returned with its type, so that a change of type is a change of result."""
-    if isinstance(value, memoryview):
-        return "bytes " + bytes(value).hex()
-    if isinstance(value, datetime.datetime):
-        return "datetime " + value.astimezone(datetime.timezone.utc).isoformat()
-    if isinstance(value, (datetime.date, decimal.Decimal)):
-        return type(value).__name__ + " " + str(value)
-    return repr(value)
+from show import write as show
 
 
 connection = psycopg2.connect("")

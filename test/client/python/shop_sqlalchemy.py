@@ -1,7 +1,6 @@
 """The shop's customer application on SQLAlchemy's ORM.  Prints one line an operation: its name, a tab, JSON."""
 import datetime
 import decimal
-import json
 
 from sqlalchemy import (CHAR, Column, Date, DateTime, ForeignKey, Integer, LargeBinary, MetaData, Numeric, String, Table, Text,
                         any_, cast, create_engine, extract, func, literal, select, text, tuple_)
@@ -10,6 +9,8 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, declarative_base
 from sqlalchemy.types import UserDefinedType
+
+import show as printing
 
 Base = declarative_base()
 UTC = datetime.timezone.utc
@@ -31,6 +32,9 @@ class Customer(Base):
     city = Column(String(40))
     visits = Column(Integer, nullable=False, default=0)
 
+    def values_by_name(self):
+        return {c.name: getattr(self, c.name) for c in self.__table__.columns if c.name != "id"}
+
 
 class Contact(Base):
     __tablename__ = "contact"
@@ -40,31 +44,12 @@ class Contact(Base):
     note = Column(Text)
 
 
-def plain(value):
-    """Write a value with its type, so that a change of type is a change of result."""
-    if isinstance(value, (bytes, memoryview)):
-        return "bytes " + bytes(value).hex()
-    if isinstance(value, datetime.datetime):
-        return "datetime " + value.astimezone(UTC).isoformat()
-    if isinstance(value, (datetime.date, decimal.Decimal)):
-        return type(value).__name__ + " " + str(value)
-    if isinstance(value, Customer):
-        return {c.name: getattr(value, c.name) for c in Customer.__table__.columns if c.name != "id"}
-    return list(value)
-
-
-def show(operation, value):
-    """Print an operation's result, or the error that it raised; an error spoils no later operation."""
-    try:
-        result = json.dumps(value(), default=plain, ensure_ascii=False, sort_keys=True)
-    except Exception as error:  # pylint: disable=broad-except
-        session.rollback()
-        result = "ERROR " + type(error).__name__ + " " + str(error).split("\n", maxsplit=1)[0]
-    print(operation, result, sep="\t", flush=True)
-
-
 engine = create_engine("postgresql+psycopg2://", future=True)
 session = Session(engine, future=True)
+
+
+def show(operation, run):
+    printing.show(operation, run, session.rollback)
 
 
 def scalars(statement):
