@@ -236,7 +236,12 @@ BEGIN
 		END;
 	END LOOP;
 	DELETE FROM cims.maintenance_job j WHERE (j.relation, j.column_name, j.work) = (job.relation, job.column_name, job.work);
-	RAISE NOTICE '% rows of table % resealed', job.rows_done, job.relation::regclass;
+	IF EXISTS (SELECT FROM cims.column_tables(job.relation) t JOIN pg_attribute a ON a.attrelid = t AND NOT a.attisdropped,
+		cims.encrypted_base(a.atttypid, a.atttypmod)) THEN
+		RAISE NOTICE '% rows of table % resealed', job.rows_done, job.relation::regclass;
+	ELSE
+		RAISE NOTICE 'table % has no encrypted column', job.relation::regclass;
+	END IF;
 	IF job.rows_skipped > 0 THEN
 		RAISE WARNING USING MESSAGE = format('%s rows were held by other transactions all the time', job.rows_skipped),
 			HINT = 'Call cims.reseal again once they have ended.';

@@ -49,6 +49,8 @@ SELECT cims.unprotect('customer_view', 'phone');
 CALL cims.protect_online('customer_view', 'phone', 'phone');
 CALL cims.protect_online('customer', 'phnoe', 'phone');
 CALL cims.reseal('customer_view');
+CREATE TABLE plain (id int);
+CALL cims.reseal('plain');
 SELECT cims.cancel_protect_online('customer', 'phone');
 SELECT cims.cancel_protect_online('customer', 'phnoe');
 SELECT * FROM cims.check_table('customer_view');
