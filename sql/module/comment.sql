@@ -22,7 +22,7 @@ DECLARE
 		end_membership grant_clearance end_clearance in_scope org_in_scope is_own can_read name_label unname_label make_label describe_label label_level
 		label_compartments label_groups
 		audit unaudit history as_of rows_as_of restore_row verify_table audit_watch dismiss_finding record_cluster_events erase_payload erase_history
-		erase_images make_event_partitions
+		erase_images make_event_partitions sweep_overflow
 		seal_ledger checkpoint verifier_key inclusion_proof consistency_proof receipt rotate_ledger_key verify_ledger export_ledger prune_ledger drop_events
 		event_retention
 	$$, E' \n\t'), '\s+');

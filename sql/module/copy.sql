@@ -256,22 +256,17 @@ CREATE FUNCTION cims.code_of_others(relations oid[]) RETURNS SETOF text
 AS $$
 	WITH part (oid) AS (
 		SELECT DISTINCT t FROM unnest(relations) r, cims.column_tables(r) t
-	), expression (class, object) AS (
-		SELECT 'pg_attrdef'::regclass, d.oid FROM pg_attrdef d JOIN part p ON p.oid = d.adrelid
+	), expression (class, object, tree) AS (
+		SELECT 'pg_attrdef'::regclass, d.oid, d.adbin::text FROM pg_attrdef d JOIN part p ON p.oid = d.adrelid
 		UNION ALL
-		SELECT 'pg_constraint', k.oid FROM pg_constraint k JOIN part p ON p.oid = k.conrelid WHERE k.contype = 'c'
+		SELECT 'pg_constraint', k.oid, k.conbin::text FROM pg_constraint k JOIN part p ON p.oid = k.conrelid WHERE k.contype = 'c'
 		UNION ALL
-		SELECT 'pg_class', i.indexrelid FROM pg_index i JOIN part p ON p.oid = i.indrelid
+		SELECT 'pg_class', i.indexrelid, concat(i.indexprs, i.indpred) FROM pg_index i JOIN part p ON p.oid = i.indrelid
 		UNION ALL
-		SELECT 'pg_statistic_ext', s.oid FROM pg_statistic_ext s JOIN part p ON p.oid = s.stxrelid
+		SELECT 'pg_statistic_ext', s.oid, s.stxexprs::text FROM pg_statistic_ext s JOIN part p ON p.oid = s.stxrelid
 	)
-	SELECT DISTINCT format('%s calls function %s of role "%s"', pg_describe_object(e.class, e.object, 0), f.oid::regprocedure, r.rolname)
-	FROM expression e
-	JOIN pg_depend d ON (d.classid, d.objid) = (e.class, e.object)
-	LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
-	JOIN pg_proc f ON f.oid = o.oprcode OR (d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid)
-	JOIN pg_roles r ON r.oid = f.proowner
-	WHERE NOT r.rolsuper AND r.rolname <> current_user
+	SELECT DISTINCT format('%s calls function %s of role "%s"', pg_describe_object(e.class, e.object, 0), f.function::regprocedure, f.owner)
+	FROM expression e CROSS JOIN LATERAL cims.functions_of_others(ARRAY(SELECT cims.expression_functions(e.tree, true))) f
 	ORDER BY 1
 $$;
 COMMENT ON FUNCTION cims.code_of_others(oid[]) IS

@@ -211,6 +211,38 @@ AS $$
 $$;
 COMMENT ON FUNCTION cims.column_obstacles(cims.column_change[]) IS 'what about the columns themselves cannot change type';
 
+-- the stored expressions of what hangs on columns, and of views that do
+CREATE FUNCTION cims.dependent_trees(changes cims.column_change[]) RETURNS TABLE (classid oid, objid oid, tree text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH dependents AS MATERIALIZED (
+		SELECT * FROM cims.column_dependents(changes)
+	), views AS (
+		SELECT r.ev_class AS oid FROM dependents d
+		JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_type = '1'
+	)
+	SELECT 'pg_rewrite'::regclass::oid, r.oid, concat(r.ev_qual, r.ev_action) FROM pg_rewrite r
+	WHERE r.ev_class IN (SELECT oid FROM views) OR r.oid IN (SELECT objid FROM dependents WHERE classid = 'pg_rewrite'::regclass)
+	UNION ALL
+	SELECT 'pg_trigger'::regclass, t.oid, t.tgqual::text FROM pg_trigger t
+	WHERE t.tgrelid IN (SELECT oid FROM views) OR t.oid IN (SELECT objid FROM dependents WHERE classid = 'pg_trigger'::regclass)
+	UNION ALL
+	SELECT 'pg_policy'::regclass, p.oid, concat(p.polqual, p.polwithcheck) FROM pg_policy p
+	WHERE p.oid IN (SELECT objid FROM dependents WHERE classid = 'pg_policy'::regclass)
+	UNION ALL
+	SELECT 'pg_attrdef'::regclass, f.oid, f.adbin::text FROM pg_attrdef f WHERE f.adrelid IN (SELECT oid FROM views)
+$$;
+COMMENT ON FUNCTION cims.dependent_trees(cims.column_change[]) IS 'the stored expressions of views, rules, triggers and policies that are made again when columns change';
+
+-- functions that another role wrote, of those that may run
+CREATE FUNCTION cims.functions_of_others(functions oid[]) RETURNS TABLE (function oid, owner name)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT p.oid, o.rolname FROM pg_proc p JOIN pg_roles o ON o.oid = p.proowner
+	WHERE p.oid = ANY (functions) AND NOT o.rolsuper AND o.rolname <> current_user
+$$;
+COMMENT ON FUNCTION cims.functions_of_others(oid[]) IS 'those of some functions that neither a superuser nor the current role owns';
+
 /*
  * What is made again is parsed, and a check constraint is executed, with the
  * rights of who calls.  Functions that another role wrote are not run so; those
@@ -219,23 +251,11 @@ COMMENT ON FUNCTION cims.column_obstacles(cims.column_change[]) IS 'what about t
 CREATE FUNCTION cims.code_obstacles(changes cims.column_change[]) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH dependents AS MATERIALIZED (
-		SELECT * FROM cims.column_dependents(changes)
-	), views AS (
-		SELECT r.ev_class AS oid FROM dependents d
-		JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_type = '1'
-	), trees (classid, objid, tree, executed) AS (
-		SELECT 'pg_rewrite'::regclass::oid, r.oid, concat(r.ev_qual, r.ev_action), false FROM pg_rewrite r
-		WHERE r.ev_class IN (SELECT oid FROM views) OR r.oid IN (SELECT objid FROM dependents WHERE classid = 'pg_rewrite'::regclass)
+	WITH trees (classid, objid, tree, executed) AS (
+		SELECT d.classid, d.objid, d.tree, false FROM cims.dependent_trees(changes) d
 		UNION ALL
-		SELECT 'pg_trigger'::regclass, t.oid, t.tgqual::text, false FROM pg_trigger t
-		WHERE t.tgrelid IN (SELECT oid FROM views) OR t.oid IN (SELECT objid FROM dependents WHERE classid = 'pg_trigger'::regclass)
-		UNION ALL
-		SELECT 'pg_policy'::regclass, p.oid, concat(p.polqual, p.polwithcheck), false FROM pg_policy p
-		WHERE p.oid IN (SELECT objid FROM dependents WHERE classid = 'pg_policy'::regclass)
-		UNION ALL
-		SELECT 'pg_attrdef'::regclass, f.oid, f.adbin::text, false FROM pg_attrdef f
-		WHERE f.adrelid IN (SELECT oid FROM views) OR EXISTS (SELECT FROM unnest(changes) c WHERE c.relation = f.adrelid AND c.attnum = f.adnum)
+		SELECT 'pg_attrdef'::regclass, f.oid, f.adbin::text, false FROM unnest(changes) c
+		JOIN pg_attrdef f ON f.adrelid = c.relation AND f.adnum = c.attnum
 		UNION ALL
 		SELECT 'pg_class'::regclass, x.indexrelid, concat(x.indexprs, x.indpred), false FROM unnest(changes) c
 		JOIN pg_index x ON x.indrelid = c.relation AND (c.attnum = ANY (x.indkey) OR x.indpred::text ~ format(':varattno %s ', c.attnum))
@@ -247,10 +267,8 @@ AS $$
 		JOIN pg_constraint k ON k.conrelid = c.relation AND k.contype = 'c' AND c.attnum = ANY (k.conkey) AND k.coninhcount = 0
 	)
 	SELECT DISTINCT format('%s: it would run code of role "%s" with your rights; let that role call, or drop it first',
-		pg_describe_object(t.classid, t.objid, 0), o.rolname)
-	FROM trees t CROSS JOIN LATERAL cims.expression_functions(t.tree, t.executed) f
-	JOIN pg_proc p ON p.oid = f JOIN pg_roles o ON o.oid = p.proowner
-	WHERE NOT o.rolsuper AND o.rolname <> current_user
+		pg_describe_object(t.classid, t.objid, 0), f.owner)
+	FROM trees t CROSS JOIN LATERAL cims.functions_of_others(ARRAY(SELECT cims.expression_functions(t.tree, t.executed))) f
 $$;
 COMMENT ON FUNCTION cims.code_obstacles(cims.column_change[]) IS 'what would run code of other roles with the rights of who calls';
 

@@ -630,8 +630,17 @@ DECLARE
 	number int2 := cims.find_column("table", "column");
 	changes cims.column_change[] := cims.planned_changes("table", "column", '{}');
 	steps cims.restore_step[];
+	code text;
 BEGIN
 	changes := ARRAY(SELECT c FROM unnest(changes) c WHERE c.relation = "table");
+	-- what is put back is parsed with more rights than its author's
+	SELECT string_agg(DISTINCT format('%s calls function %s of role "%s"', pg_describe_object(d.classid, d.objid, 0), f.function::regprocedure, f.owner), E'\n')
+		INTO code
+		FROM cims.dependent_trees(changes) d CROSS JOIN LATERAL cims.functions_of_others(ARRAY(SELECT cims.expression_functions(d.tree, false))) f;
+	IF code IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot change column "%" of table "%"', "column", "table"
+			USING ERRCODE = 'insufficient_privilege', DETAIL = code, HINT = 'Nothing was changed. Drop what is listed, and make it again afterwards.';
+	END IF;
 	IF without THEN
 		PERFORM cims.strip_view_column(v.view, c.name)
 		FROM cims.masking_view v CROSS JOIN LATERAL cims.masking_view_columns(v.view) c

@@ -32,6 +32,7 @@ CREATE DOMAIN trapped AS text CHECK (public.trap('domain', VALUE) = VALUE);
 CREATE TABLE customer (id trapped PRIMARY KEY, owner text, phone cims.enc_text(phone), plate text, d trapped DEFAULT 'x', note text,
 	g text GENERATED ALWAYS AS (public.trap('generated column', note)) STORED);
 INSERT INTO customer SELECT i, 'lin', 13800000000 + i, 'A' || i, 'x', 'n' FROM generate_series(1, 3) i;
+ALTER TABLE customer ADD COLUMN e trapped[] DEFAULT '{x}';
 CREATE INDEX ON customer ((note || public.trap('constant of an index', 'c')));
 CREATE INDEX ON customer (note) WHERE note <> public.trap('constant of a predicate', 'd');
 CREATE INDEX customer_plate ON customer (public.trap('index', plate));
@@ -76,6 +77,19 @@ SELECT cims.create_masking_view('customer', 'cims.event_2100', columns => '{"pla
 SELECT cims.create_masking_view('customer', columns => '{"plate": "id_card"}');
 SELECT cims.alter_governed('customer', 'plate', '{"type": "varchar(20)"}');
 SELECT cims.alter_governed('customer', 'plate', '{"name": "number_plate"}');
+-- a literal whose domain is checked when it is parsed, in what hangs on the column
+RESET ROLE;
+SET ROLE owner_of_traps;
+CREATE VIEW trapped_view AS SELECT number_plate, '{x}'::trapped[] AS trap FROM customer;
+RESET ROLE;
+\c
+SET client_min_messages = warning;
+SET ROLE officer_of_traps;
+SELECT cims.alter_governed('customer', 'number_plate', '{"type": "varchar(30)"}');
+SELECT cims.alter_governed('customer', 'number_plate', '{"drop": true}');
+RESET ROLE;
+DROP VIEW trapped_view;
+SET ROLE officer_of_traps;
 -- a type of the officer's own, with a check and a cast that would run as the owner of the table
 CREATE DOMAIN officers AS text CHECK (public.trap('domain of the officer', VALUE) = VALUE);
 SELECT cims.alter_governed('customer', 'number_plate', '{"type": "public.officers"}');
