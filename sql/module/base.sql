@@ -16,10 +16,10 @@ END
 $$;
 
 GRANT USAGE ON SCHEMA cims TO PUBLIC;
-COMMENT ON SCHEMA cims IS 'encrypted customer columns: types, keys, classes of customer data and grants on them';
+COMMENT ON SCHEMA cims IS 'customer data: encrypted columns, masks, grants, row policies, a tamper-evident record';
 
 CREATE FUNCTION cims.recent_disclosures(after bigint DEFAULT 0, OUT number bigint, OUT at timestamptz, OUT kind text,
-		OUT session_role oid, OUT role oid, OUT relation oid, OUT detail text)
+		OUT session_role regrole, OUT role regrole, OUT relation regclass, OUT detail text)
 	RETURNS SETOF record
 	LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cims_recent_disclosures';
 COMMENT ON FUNCTION cims.recent_disclosures(bigint) IS

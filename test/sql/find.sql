@@ -67,7 +67,7 @@ BEGIN;
 SET LOCAL ROLE find_guest;
 SELECT count(*) FROM cims.find('customer', 'id_card', 'card 8');
 ROLLBACK;
-SELECT kind, role::regrole, relation::regclass, detail FROM cims.recent_disclosures((SELECT number FROM seen)) ORDER BY number;
+SELECT kind, role, relation, detail FROM cims.recent_disclosures((SELECT number FROM seen)) ORDER BY number;
 SET ROLE find_clerk;
 SELECT * FROM cims.recent_disclosures();
 RESET ROLE;
