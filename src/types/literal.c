@@ -14,10 +14,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "port/pg_bitutils.h"
 
 #include "types/types.h"
 
-#define N_LITERALS 64 /* a power of two: parameters of one statement, and to spare */
+#define N_LITERALS 64 /* parameters of one statement, and to spare; one for each bit of places_taken */
 #define MAX_PLAIN 256 /* bytes; opening a longer one costs little against the rest */
 #define MAX_SEALED (CIMS_MAX_SEALED_HEADER + CIMS_MAX_NONCE_LEN + MAX_PLAIN + CIMS_TAG_LEN)
 
@@ -30,23 +31,23 @@ typedef struct Literal
 } Literal;
 
 static Literal literals[N_LITERALS];
-static bool any_literal = false;
+static uint64 places_taken = 0; /* a bit for each of them that is not free */
 
 /* Forgets every literal when a transaction ends. */
 static void
 forget_literals(XactEvent event, void *arg)
 {
-	if (!any_literal || event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT ||
+	if (places_taken == 0 || event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT ||
 		event == XACT_EVENT_PRE_PREPARE)
 		return;
-	for (int i = 0; i < N_LITERALS; i++)
+	while (places_taken != 0)
 	{
-		if (literals[i].len == 0)
-			continue;
-		cims_crypto_wipe(literals[i].plain, literals[i].plain_len);
-		literals[i].len = 0;
+		Literal *literal = &literals[pg_rightmost_one_pos64(places_taken)];
+
+		cims_crypto_wipe(literal->plain, literal->plain_len);
+		literal->len = 0;
+		places_taken &= places_taken - 1;
 	}
-	any_literal = false;
 }
 
 /* Returns the place of a literal, which its nonce tells: that is a keyed hash of what it holds. */
@@ -72,7 +73,7 @@ cims_literal_remember(CimsBytes sealed, const unsigned char *nonce, CimsBytes pl
 	}
 	if (literal->len != 0)
 		cims_crypto_wipe(literal->plain, literal->plain_len);
-	any_literal = true;
+	places_taken |= UINT64CONST(1) << (literal - literals);
 	literal->len = sealed.len;
 	literal->plain_len = plain.len;
 	memcpy(literal->sealed, sealed.data, sealed.len);
