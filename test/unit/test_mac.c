@@ -2,9 +2,13 @@
  * test_mac.c
  *		A MAC context that is used again and again gives the codes of a fresh one:
  *		whatever it remembers of earlier messages never answers for another one.
+ *		Codes are those of OpenSSL's HMAC for keys and messages of every length
+ *		about a block: a token that is not would find nothing that others have sealed.
  */
 #include <stdlib.h>
 #include <string.h>
+
+#include <openssl/evp.h>
 
 #include "check.h"
 #include "crypto/crypto.h"
@@ -91,10 +95,40 @@ same_when_overwritten(CimsHash hash)
 	return same;
 }
 
+/* Compares with OpenSSL's HMAC over keys and messages of every length up to three blocks. */
+static bool
+same_as_openssl(CimsHash hash, const char *digest)
+{
+	unsigned char bytes[MAX_LEN], expected[EVP_MAX_MD_SIZE], out[CIMS_MAC_LEN];
+	bool same = true;
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (unsigned char) (i * 7 + 1);
+	for (size_t key_len = 1; same && key_len < MAX_LEN; key_len++)
+	{
+		CimsMac *mac = cims_mac_new(hash, bytes, key_len);
+
+		for (size_t len = 0; same && len < MAX_LEN; len++)
+		{
+			CimsBytes message = {bytes, len};
+			size_t expected_len = 0;
+
+			same = mac != NULL && cims_mac_sign(mac, &message, 1, out) == CIMS_CRYPTO_OK &&
+				   EVP_Q_mac(NULL, "HMAC", NULL, digest, NULL, bytes, key_len, bytes, len, expected,
+							 sizeof(expected), &expected_len) != NULL &&
+				   expected_len == CIMS_MAC_LEN && memcmp(out, expected, CIMS_MAC_LEN) == 0;
+		}
+		cims_mac_free(mac);
+	}
+	return same;
+}
+
 int
 main(void)
 {
 	srand(1);
+	check_that(same_as_openssl(CIMS_HASH_SHA256, "SHA256"), "codes are those of OpenSSL's HMAC-SHA-256");
+	check_that(same_as_openssl(CIMS_HASH_SM3, "SM3"), "codes are those of OpenSSL's HMAC-SM3");
 	check_that(same_as_fresh(CIMS_HASH_SHA256), "a used context of HMAC-SHA-256 gives the codes of a fresh one");
 	check_that(same_as_fresh(CIMS_HASH_SM3), "a used context of HMAC-SM3 gives the codes of a fresh one");
 	check_that(same_when_overwritten(CIMS_HASH_SHA256), "a code may be written over its message");
