@@ -492,6 +492,7 @@ DECLARE
 	first_look boolean := NOT EXISTS (SELECT FROM cims.watched_object);
 	changes jsonb[];
 	change record;
+	restarted timestamptz;
 BEGIN
 	-- one statement, one snapshot: a change and the note that it is recorded are seen together or not at all
 	changes := ARRAY(
@@ -506,6 +507,8 @@ BEGIN
 	UPDATE cims.cluster_change SET looks = looks + 1;
 	DELETE FROM cims.cluster_change WHERE looks > 1;
 	PERFORM cims.record_cluster_events();
+	-- what other databases had told, and was not read yet, went with the server's memory
+	SELECT p.began INTO restarted FROM cims.cluster_position p WHERE p.began > (SELECT l.at FROM cims.audit_look l);
 
 	FOR change IN
 		SELECT (c->'was')::jsonb AS was, (c->'is')::jsonb AS "is", (c->>'explained')::boolean AS explained,
@@ -532,8 +535,10 @@ BEGIN
 					CASE WHEN change.gone THEN 'dropped' WHEN jsonb_typeof(change.was) = 'null' THEN 'made' ELSE 'changed' END),
 				(SELECT string_agg(n, ', ') FROM jsonb_array_elements_text(coalesce(nullif(change."is", 'null'), change.was)->'names') n WHERE n <> 'setting all'),
 				jsonb_build_object('was', cims.changed_state(change.was->'state', change."is"->'state'),
-					'is', cims.changed_state(change."is"->'state', change.was->'state')),
-				'Find out who did it; then SELECT cims.dismiss_finding(...).', true);
+					'is', cims.changed_state(change."is"->'state', change.was->'state'))
+					|| CASE WHEN restarted IS NULL THEN '{}' ELSE jsonb_build_object('server_restarted', restarted) END,
+				CASE WHEN restarted IS NULL THEN '' ELSE 'The server was restarted since the last look: a command of another database may be lost with its memory. ' END
+					|| 'Find out who did it; then SELECT cims.dismiss_finding(...).', true);
 		END IF;
 	END LOOP;
 

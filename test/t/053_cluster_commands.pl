@@ -127,9 +127,20 @@ $node->safe_psql('none', 'ALTER ROLE b SUPERUSER');
 $node->restart;
 is($node->safe_psql('one', 'SELECT finding, object FROM cims.audit_watch()'),
 	'role was changed by no command that is recorded|role b', 'a command that was lost with the server is found by its effect');
+is($node->safe_psql('one', q(SELECT detail ? 'server_restarted', remedy ~ 'lost with its memory' FROM cims.audit_finding)), 't|t', 'and the finding says that the server was restarted');
 $node->safe_psql('none', 'ALTER ROLE b NOSUPERUSER');
 $node->safe_psql('one', q(SELECT cims.dismiss_finding(finding, object, 'test') FROM cims.audit_finding));
 is($node->safe_psql('one', 'SELECT count(*) FROM cims.audit_watch()'), 0, 'after the restart commands are told again');
+$node->safe_psql('none', 'ALTER ROLE b CREATEROLE');
+$node->stop('immediate');
+$node->start;
+is($node->safe_psql('one', q(SELECT detail - 'server_restarted', detail ? 'server_restarted' FROM cims.audit_watch())),
+	'{"is": {"rolcreaterole": true}, "was": {"rolcreaterole": false}}|t', 'after a crash, too');
+$node->safe_psql('none', 'ALTER ROLE b NOCREATEROLE');
+$node->safe_psql('one', q(SELECT cims.dismiss_finding(finding, object, 'test') FROM cims.audit_finding));
+$node->safe_psql('one', q(UPDATE pg_authid SET rolcreatedb = true WHERE rolname = 'b'; SELECT count(*) FROM cims.audit_watch()));
+is($node->safe_psql('one', q(SELECT detail ? 'server_restarted' FROM cims.audit_finding)), 'f', 'a finding after a look that followed the restart does not');
+$node->safe_psql('one', q(UPDATE pg_authid SET rolcreatedb = false WHERE rolname = 'b'; SELECT count(*) FROM cims.audit_watch(); SELECT cims.dismiss_finding(finding, object, 'test') FROM cims.audit_finding));
 
 # single-user mode, where the worker does not run but the hooks do
 $node->safe_psql('one', 'SELECT count(*) FROM cims.audit_watch()');
