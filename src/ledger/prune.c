@@ -452,6 +452,7 @@ static void
 drop_partition(Oid partition)
 {
 	const char *name = quote_identifier(get_rel_name(partition));
+	Oid type = get_rel_type_id(partition);
 
 	run("SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'", SPI_OK_UTILITY);
 	run(psprintf("ALTER TABLE cims.event DETACH PARTITION cims.%s", name), SPI_OK_UTILITY);
@@ -459,8 +460,10 @@ drop_partition(Oid partition)
 				 "WHERE chr(get_byte(e.entry, 1)) = ANY ('{R,M}')",
 				 name),
 		SPI_OK_INSERT);
-	/* a member of an extension can only be dropped with it */
+	/* a member of an extension can only be dropped with it; from PostgreSQL 17 on the types of its rows may be members too */
 	deleteDependencyRecordsForClass(RelationRelationId, partition, ExtensionRelationId, DEPENDENCY_EXTENSION);
+	deleteDependencyRecordsForClass(TypeRelationId, type, ExtensionRelationId, DEPENDENCY_EXTENSION);
+	deleteDependencyRecordsForClass(TypeRelationId, get_array_type(type), ExtensionRelationId, DEPENDENCY_EXTENSION);
 	CommandCounterIncrement();
 	run(psprintf("DROP TABLE cims.%s", name), SPI_OK_UTILITY);
 }

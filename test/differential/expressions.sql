@@ -73,7 +73,7 @@ INSERT INTO expression
 SELECT 'construct ' || form, replace(replace(form, 'X', 'c.' || a.col), 'Y', b.v)
 FROM sample a, sample b, unnest(ARRAY['CASE WHEN id > 1 THEN X ELSE Y END', 'CASE WHEN id > 1 THEN Y ELSE X END', 'coalesce(X, Y)', 'coalesce(Y, X)',
 	'greatest(X, Y)', 'least(Y, X)', 'nullif(X, Y)', 'nullif(Y, X)', 'ARRAY[X, Y]', 'ARRAY[Y, X]', 'X IN (Y, Y)', 'Y IN (X)', 'X = ANY (ARRAY[Y])',
-	'X BETWEEN Y AND Y', 'X IS DISTINCT FROM Y', 'Y IS NOT DISTINCT FROM X', '(SELECT X UNION SELECT Y LIMIT 1) IS NULL', '(X, 1) = (Y, 1)', '(X, 1) < (Y, 2)']) form
+	'X BETWEEN Y AND Y', 'X IS DISTINCT FROM Y', 'Y IS NOT DISTINCT FROM X', '(SELECT count(*) FROM (SELECT X UNION SELECT Y) u)', '(X, 1) = (Y, 1)', '(X, 1) < (Y, 2)']) form
 WHERE a.col IS NOT NULL;
 INSERT INTO expression
 SELECT 'cast', format('c.%s::%s', a.col, b.typ) FROM sample a, sample b WHERE a.col IS NOT NULL;

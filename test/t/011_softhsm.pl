@@ -51,9 +51,9 @@ delete $ENV{SOFTHSM2_CONF};
 my $command = "SOFTHSM2_CONF=$dir/softhsm2.conf CIMS_PIN=\$(cat $dir/pin) "
   . "pkcs11-tool --module $module --token-label cims --login --pin env:CIMS_PIN "
   . '--decrypt --id 01 --mechanism RSA-PKCS-OAEP --hash-algorithm SHA-1 --mgf MGF1-SHA1 '
-  . "--input-file $dir/master.%v.sealed";
+  . "--input-file $dir/master.%v.sealed | grep -x '[0-9a-f]*'";
 my $node = cims_node('hsm', key => 'none');
-$node->append_conf('postgresql.conf', "cims.master_key_command = '$command'");
+$node->append_conf('postgresql.conf', "cims.master_key_command = '" . $command =~ s/'/''/gr . "'");
 $node->start;
 cims_install($node, 'postgres');
 $node->safe_psql('postgres', q{

@@ -25,7 +25,7 @@ use Test::More;
 # be declared without changing what plain statements mean.
 my $no_such = qr/^ERROR 42883 (?:operator|function) .*does not exist/;
 my $no_common = qr/^ERROR 42846 .*could not convert type|^ERROR 0A000 could not determine interpretation of row comparison/;
-my $trigonometry = qr/a?(?:sin|cos|tan|cot)[dh]?|atan2d?|asinh|acosh|atanh|sinh|cosh|tanh|cbrt|dcbrt|degrees|radians|dround|dtrunc|dsqrt|dexp|dlog1|dlog10|dpow/;
+my $trigonometry = qr/a?(?:sin|cos|tan|cot)[dh]?|atan2d?|asinh|acosh|atanh|sinh|cosh|tanh|cbrt|dcbrt|degrees|radians|erfc?|l?gamma|dround|dtrunc|dsqrt|dexp|dlog1|dlog10|dpow/;
 my @admitted = (
 	# arithmetic with double precision: balance::float8 + x
 	[ qr/float[48]/, qr/$no_such|$no_common/ ],

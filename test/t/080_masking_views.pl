@@ -133,7 +133,8 @@ is(() = $logged =~ /LOG:  disclosure by role "clerk" .*"column": "phone".*"rows"
 like($logged, qr/LOG:  denial by role "clerk" .*"refused": "too many"/, 'and the denial');
 unlike(join("\n", grep { /disclosure|denial/ } split /\n/, $logged), qr/1380000/, 'without the value');
 is($node->safe_psql('shop', q{SELECT count(*) FROM cims.recent_disclosures() WHERE kind = 'disclosure'}), 4, 'and in the ring');
-$node->restart('immediate');
+$node->stop('immediate');
+$node->start;
 is($node->safe_psql('shop', q{SELECT count(*) FROM cims.recent_disclosures()}), 0, 'which does not outlive the server');
 
 # a statement that the server prepared for a privileged role, run again for a clerk
