@@ -26,9 +26,12 @@
 #include "cims_compat.h"
 #include "types/types.h"
 
-/* Tells whether an index has an encrypted column among its keys. */
+/*
+ * Tells whether an index has a column that holds encrypted values among its
+ * keys, having required of the role what the order of it tells.
+ */
 static bool
-index_is_over_encrypted(Oid index)
+check_index(Oid index)
 {
 	HeapTuple row = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
 	bool encrypted = false;
@@ -36,10 +39,19 @@ index_is_over_encrypted(Oid index)
 
 	if (!HeapTupleIsValid(row))
 		return false;
+	cims_object_check_index(index);
 	form = (Form_pg_index) GETSTRUCT(row);
 	for (int i = 0; i < form->indnkeyatts; i++)
-		encrypted |= form->indkey.values[i] > 0 &&
-					 cims_type_of_oid(getBaseType(get_atttype(form->indrelid, form->indkey.values[i]))) != 0;
+	{
+		AttrNumber attnum = form->indkey.values[i];
+		Oid type = attnum > 0 ? getBaseType(get_atttype(form->indrelid, attnum)) : InvalidOid;
+
+		if (!cims_type_holds_encrypted(type))
+			continue;
+		encrypted = true;
+		if (cims_type_of_oid(type) == 0)
+			cims_index_require_level(form->indrelid, attnum, InvalidOid);
+	}
 	ReleaseSysCache(row);
 	return encrypted;
 }
@@ -55,11 +67,9 @@ check_cluster_of(Oid table, const char *index_name, bool done)
 	{
 		Oid index = lfirst_oid(cell);
 
-		if (!index_is_over_encrypted(index) ||
-			!(index_name != NULL ? strcmp(get_rel_name(index), index_name) == 0 : get_index_isclustered(index)))
+		if (!(index_name != NULL ? strcmp(get_rel_name(index), index_name) == 0 : get_index_isclustered(index)))
 			continue;
-		cims_object_check_index(index);
-		if (done)
+		if (check_index(index) && done)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("table \"%s\" stands in the order of an index over an encrypted column",

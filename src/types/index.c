@@ -22,6 +22,7 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_opfamily.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/plancat.h"
@@ -76,6 +77,30 @@ is_order_family(Oid family)
 	return order;
 }
 
+/* Returns the type of a key of an index, of an expression too. */
+static Oid
+type_of_key(Oid relation, const IndexOptInfo *index, int key)
+{
+	int expression = 0;
+
+	if (index->indexkeys[key] != 0)
+		return get_atttype(relation, index->indexkeys[key]);
+	for (int i = 0; i < key; i++)
+		expression += index->indexkeys[i] == 0;
+	return exprType(list_nth(index->indexprs, expression));
+}
+
+/* Tells whether a key of an index is encrypted, or an array or row with encrypted values within, which are compared one by one. */
+static bool
+key_holds_encrypted(Oid relation, const IndexOptInfo *index, int key)
+{
+	Oid type = index->opcintype[key];
+
+	if (cims_type_of_oid(type) != 0)
+		return true;
+	return (type == ANYARRAYOID || type == RECORDOID) && cims_type_holds_encrypted(type_of_key(relation, index, key));
+}
+
 /*
  * Tells how the role may use an index.  A plan outlives levels that time or
  * the next actor takes away: it reads by bitmap, which comes in no order.
@@ -91,7 +116,7 @@ permitted_use(Oid relation, const IndexOptInfo *index)
 		bool order;
 		CimsLevel needed;
 
-		if (cims_type_of_oid(index->opcintype[i]) == 0)
+		if (!key_holds_encrypted(relation, index, i))
 			continue;
 		plan_depends_on_role = true;
 		order = is_order_family(index->opfamily[i]);
@@ -99,11 +124,10 @@ permitted_use(Oid relation, const IndexOptInfo *index)
 			continue;
 		needed = order ? CIMS_LEVEL_REVEAL : CIMS_LEVEL_SEARCH;
 		class_id = index->indexkeys[i] != 0 ? class_of_column(relation, index->indexkeys[i]) : 0;
-		if (class_id == 0)
-			class_id = cims_class_default_id();
-		if (cims_class_lasting_level(class_id) >= needed)
+		/* where no class is known there may be values of every class */
+		if (class_id != 0 && cims_class_lasting_level(class_id) >= needed)
 			continue;
-		if (order && cims_class_level(class_id) < needed)
+		if (order && cims_class_level(class_id != 0 ? class_id : cims_class_default_id()) < needed)
 			return CIMS_INDEX_NOT;
 		use = CIMS_INDEX_BY_BITMAP;
 	}

@@ -97,6 +97,25 @@ RESET ROLE;
 CLUSTER customer USING customer_city;
 ALTER TABLE customer OWNER TO CURRENT_USER;
 
+-- an index over arrays or rows of such values
+CREATE TYPE person AS (phone cims.enc_text(phone));
+CREATE TABLE grouped (id int, phones cims.enc_text(phone)[], person person);
+INSERT INTO grouped SELECT id, ARRAY[phone], ROW(phone)::person FROM customer ORDER BY id;
+SELECT cims.grant_class('phone', current_user, 'search');
+CREATE INDEX grouped_phones ON grouped (phones, id);
+CREATE INDEX grouped_person ON grouped (person, id);
+SELECT cims.revoke_class('phone', current_user);
+ALTER TABLE grouped OWNER TO attacks_order_none;
+SET ROLE attacks_order_none;
+SET enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT id FROM grouped WHERE phones IS NOT NULL;
+SELECT enclosed(array_agg(id)) FROM (SELECT id FROM grouped WHERE phones IS NOT NULL) s;
+SELECT enclosed(array_agg(id)) FROM (SELECT id FROM grouped WHERE person IS NOT NULL) s;
+CLUSTER grouped USING grouped_phones;
+CLUSTER grouped USING grouped_person;
+RESET enable_seqscan;
+RESET ROLE;
+
 -- how many values of a table of its own differ
 SET ROLE attacks_order_none;
 CREATE TEMP TABLE pair (phone cims.enc_text(phone), n int);
