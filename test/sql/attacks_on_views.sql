@@ -237,6 +237,30 @@ SELECT failure('SELECT cims.find_in_view(''own_class''::regclass, ''card'', ''ca
 SELECT count(cims.display(d, 'phone', m)) AS shown, count(*) FROM unnest('{4714-11-24 BC,5874897-12-31,2000-02-03}'::date[]) d, unnest('{year,bucket(month),bucket(decade)}'::text[]) m;
 SELECT count(cims.display(d, 'phone', m)) AS shown, count(*) FROM unnest('{4714-11-24 BC,294276-12-31,2000-02-03}'::timestamp[]) d, unnest('{year,bucket(month),bucket(decade)}'::text[]) m;
 RESET SESSION AUTHORIZATION;
+-- a view that looks like a masking view, made by who may not read the table, is given nothing
+RESET ROLE;
+CREATE ROLE views_forger LOGIN;
+GRANT CREATE, USAGE ON SCHEMA public TO views_forger;
+CREATE TABLE forged (id int PRIMARY KEY, phone text, note text);
+INSERT INTO forged VALUES (1, '13800000001', 'secret');
+SELECT cims.create_masking_view('forged', columns => '{"phone": "phone", "note": false}');
+SET ROLE views_forger;
+CREATE VIEW forged_view AS SELECT id, cims.display(phone, 'phone') AS phone FROM forged;
+CREATE VIEW forged_view_again AS SELECT id, cims.display(phone, 'phone') AS phone, note FROM forged;
+RESET ROLE;
+SELECT cims.alter_governed('forged', 'phone', '{"mask": "constant"}');
+SELECT cims.alter_governed('forged', 'note', '{"visible": true}');
+SELECT cims.drop_masking_view('forged_view');
+SET ROLE views_forger;
+SELECT failure('SELECT phone FROM forged');
+SELECT failure('SELECT * FROM forged_view_again');
+RESET ROLE;
+DROP VIEW forged_view_again;
+SELECT has_any_column_privilege('views_forger', 'forged', 'SELECT') AS given, has_column_privilege('cims_view_owner', 'forged', 'note', 'SELECT') AS kept_in_step;
+DROP TABLE forged CASCADE;
+REVOKE ALL ON SCHEMA public FROM views_forger;
+DROP ROLE views_forger;
+
 \c postgres
 DROP DATABASE cims_attacks_on_views;
 DROP ROLE av_none, av_mask, av_reveal, av_owner, cims_view_owner;
