@@ -202,14 +202,14 @@ has_compound_surname(const char *name)
 	return table[place_of_number(number, factor)] == number;
 }
 
-/* Tells whether three bytes are a Han character of the basic plane, U+4E00 to U+9FFF: E4 B8 80 to E9 BF BF. */
-static inline bool
+/* Returns 1 where three bytes are a Han character of the basic plane, U+4E00 to U+9FFF: E4 B8 80 to E9 BF BF; else 0. */
+static inline unsigned
 is_basic_han(const char *text)
 {
 	const unsigned char *s = (const unsigned char *) text;
 	uint32_t bytes = ((uint32_t) s[0] << 16) | ((uint32_t) s[1] << 8) | s[2];
 
-	return ((bytes & 0xC0C0) == 0x8080) & (bytes - 0xE4B880 <= 0xE9BFBF - 0xE4B880);
+	return (unsigned) ((bytes & 0xC0C0) == 0x8080) & (unsigned) (bytes - 0xE4B880 <= 0xE9BFBF - 0xE4B880);
 }
 
 /* Tells whether a code point is one of the dots that part transliterated names. */
@@ -223,22 +223,22 @@ is_middle_dot(uint32_t code)
 static inline bool
 is_basic_name(const char *text, size_t len)
 {
-	bool is_han;
+	unsigned is_han;
 
 	if (len < 6 || len > 3 * HAN_NAME_MAX || len % 3 != 0)
 		return false;
 	is_han = is_basic_han(text) & is_basic_han(text + 3) & is_basic_han(len == 6 ? text : text + 6);
 	for (size_t i = 9; i < len; i += 3)
 		is_han &= is_basic_han(text + i);
-	return is_han;
+	return is_han != 0;
 }
 
 /* Masks a name of two to HAN_NAME_MAX characters of the basic plane: what nearly all names are. */
 static inline size_t
 mask_basic_name(const char *text, size_t len, char *out)
 {
-	bool compound = (len > SURNAME_BYTES) & has_compound_surname(text);
-	size_t kept = compound ? SURNAME_BYTES : SURNAME_BYTES / 2;
+	unsigned compound = (unsigned) (len > SURNAME_BYTES) & (unsigned) has_compound_surname(text);
+	size_t kept = compound != 0 ? SURNAME_BYTES : SURNAME_BYTES / 2;
 
 	/* stars take the place of what is not kept */
 	(void) cims_mask_put(out, text, SURNAME_BYTES);
