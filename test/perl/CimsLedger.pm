@@ -137,9 +137,19 @@ sub ledger_trees
 sub ledger_problems
 {
 	my ($node, $database) = @_;
-	my ($trees, $blocks, $unsealed) = ledger_trees($node, $database);
+	my ($trees, $blocks, $unsealed, $told);
 	my %position;
 	my @problems;
+
+	# a worker may seal while this reads: what was read belongs together if nothing was sealed or recorded meanwhile
+	foreach (1 .. 20)
+	{
+		my $state = q{SELECT events || ' ' || (SELECT count(*) FROM cims.block) FROM cims.unsealed_events()};
+		my $before = $node->safe_psql($database, $state);
+		($trees, $blocks, $unsealed) = ledger_trees($node, $database);
+		($told) = split(/ /, $before);
+		last if $before eq $node->safe_psql($database, $state);
+	}
 
 	for my $i (0 .. $#$blocks)
 	{
@@ -154,7 +164,6 @@ sub ledger_problems
 		my $root = unpack('H*', tree_root(substr($trees->{ $block->{incarnation} }, 0, $size * 32)));
 		push @problems, "the root hash of block $block->{number} is not that of its leaves" if $root ne $block->{root};
 	}
-	my $told = $node->safe_psql($database, 'SELECT events FROM cims.unsealed_events()');
 	push @problems, "$unsealed events are in no block, the ledger tells of $told" if $told != $unsealed;
 	return @problems;
 }
