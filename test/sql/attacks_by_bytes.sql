@@ -111,6 +111,14 @@ SELECT outcome(command) FROM definition WHERE number IN (1, 13);
 RESET cims.input;
 RESET cims.output;
 
+-- the default of a table that its owner protects is a literal, and sealed anew in each row
+SET ROLE attacks_bytes_none;
+CREATE TABLE protected (id int, phone text DEFAULT '13800000001');
+SELECT cims.protect('protected', 'phone', 'phone');
+INSERT INTO protected VALUES (1), (2);
+SELECT count(DISTINCT format('%s', phone)) FROM protected;
+DROP TABLE protected;
+
 -- trees and plans as they are printed
 SET ROLE attacks_bytes_none;
 SET debug_print_plan = on;
