@@ -47,6 +47,21 @@ static const Job jobs[CIMS_JOBS] = {
 	[CIMS_JOB_WATCH] = {watch, "watch the audit record"},
 };
 
+/* What the owner of a database, who need not be a superuser, or of a role may have set otherwise. */
+static const struct
+{
+	const char *name;
+	const char *value;
+} settings[] = {
+	/* compiling the queries of the watch would take a hundred times as long as they do */
+	{"jit", "off"},
+	{"default_transaction_read_only", "off"},
+	{"default_transaction_isolation", "read committed"},
+	{"standard_conforming_strings", "on"},
+	{"lock_timeout", "0"},
+	{"search_path", "pg_catalog, pg_temp"},
+};
+
 /* Run a worker. */
 void
 cims_monitor_worker_main(Datum argument)
@@ -57,8 +72,8 @@ cims_monitor_worker_main(Datum argument)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid((Oid) what, InvalidOid, 0);
-	/* compiling the queries of the watch would take a hundred times as long as they do */
-	SetConfigOption("jit", "off", PGC_USERSET, PGC_S_SESSION);
+	for (int i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i].name, settings[i].value, PGC_USERSET, PGC_S_SESSION);
 	if (!has_ledger())
 		return;
 	run_job(CIMS_JOB_SEAL);

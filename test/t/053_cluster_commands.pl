@@ -158,7 +158,9 @@ $node->reload;
 $node->safe_psql('none', 'CREATE ROLE worker_tells');
 ok($node->poll_query_until('two', q(SELECT EXISTS (SELECT FROM cims.event e, detail(e.payload) d WHERE d->>'role' = 'worker_tells'))), 'the worker records what another database told');
 $node->safe_psql('two', 'CREATE TABLE t (id int); SELECT cims.audit($$t$$)');
-$node->safe_psql('two', q(SET allow_system_table_mods = on; UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 't'::regclass));
+# whatever the owner of the database has set
+$node->safe_psql('postgres', "ALTER DATABASE two SET $_") foreach 'default_transaction_read_only = on', "default_transaction_isolation = 'serializable'", 'standard_conforming_strings = off', 'lock_timeout = 1';
+$node->safe_psql('two', q(SET default_transaction_read_only = off; SET allow_system_table_mods = on; UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 't'::regclass));
 ok($node->poll_query_until('two', q(SELECT EXISTS (SELECT FROM cims.event e, detail(e.payload) d WHERE d->>'finding' = 'trigger is disabled' AND d->>'object' = 'public.t'))),
 	'the worker finds and records a trigger that was switched off in the catalog');
 is($node->safe_psql('two', q(SELECT ok, findings FROM cims.audit_state WHERE "table" = 't'::regclass)), 'f|{"trigger is disabled"}', 'and the view for monitoring shows it');

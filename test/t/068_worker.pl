@@ -42,6 +42,16 @@ my $blocks = $node->safe_psql('one', 'SELECT count(*) FROM cims.block');
 usleep(500_000);
 is($node->safe_psql('one', 'SELECT count(*) FROM cims.block'), $blocks, 'where nothing happens nothing is sealed');
 
+# the owner of a database, who need not be a superuser, chooses no settings for the worker
+$node->safe_psql('one', q{CREATE ROLE worker_owner; ALTER DATABASE one OWNER TO worker_owner; SET ROLE worker_owner;
+ALTER DATABASE one SET default_transaction_read_only = on; ALTER DATABASE one SET default_transaction_isolation = serializable;
+ALTER DATABASE one SET standard_conforming_strings = off; ALTER DATABASE one SET lock_timeout = 1; ALTER DATABASE one SET search_path = nowhere});
+$node->safe_psql('one', "SET default_transaction_read_only = off; $record");
+ok($node->poll_query_until('one', $sealed), 'it is sealed whatever the settings of the database');
+$node->safe_psql('one', "SET default_transaction_read_only = off; ALTER DATABASE one RESET ALL; ALTER DATABASE one OWNER TO CURRENT_USER; DROP ROLE worker_owner");
+ok($node->poll_query_until('one', $sealed), 'and afterwards');
+$blocks = $node->safe_psql('one', 'SELECT count(*) FROM cims.block');
+
 # what was prepared waits for COMMIT PREPARED, not for the next full visit
 $node->safe_psql('one', "BEGIN; $record; PREPARE TRANSACTION 'worker'");
 usleep(400_000);
