@@ -205,18 +205,21 @@ cims_definition_check_partition_bounds(Node *statement)
 	}
 }
 
-/* Refuses to print parse trees and plans to an ordinary role, in its own session or that of another. */
+/*
+ * Refuses to print parse trees and plans to an ordinary role, be it that of the
+ * session or the present one.  What goes to the server's log alone it does not see.
+ */
 void
 cims_definition_check_printing(void)
 {
 	if (likely(!Debug_print_parse && !Debug_print_rewritten && !Debug_print_plan))
 		return;
-	if (!IsTransactionState() || !cims_type_oids()->installed ||
+	if (client_min_messages > LOG || !IsTransactionState() || !cims_type_oids()->installed ||
 		(has_bypassrls_privilege(GetUserId()) && has_bypassrls_privilege(GetSessionUserId())))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to print parse trees and plans"),
 			 errdetail("The bytes of encrypted values in them would tell which are equal."),
-			 errhint("Set debug_print_parse, debug_print_rewritten and debug_print_plan to off; EXPLAIN shows plans.")));
+			 errhint("Set debug_print_parse, debug_print_rewritten and debug_print_plan to off, or client_min_messages to notice; EXPLAIN shows plans.")));
 }

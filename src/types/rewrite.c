@@ -433,13 +433,21 @@ plan_query(Query *query, const char *query_string, int cursor_options, ParamList
 	return plan;
 }
 
+/* Tells whether a command is of settings or transactions, and so holds no value. */
+static bool
+is_of_session(Node *command)
+{
+	return IsA(command, VariableSetStmt) || IsA(command, VariableShowStmt) || IsA(command, TransactionStmt) ||
+		   IsA(command, DiscardStmt);
+}
+
 /* Post-parse hook: rewrites the body of a function that is being inlined, and a client's result. */
 static void
 analyze_query(ParseState *pstate, Query *query, JumbleState *jumble)
 {
 	if (next_post_parse_analyze != NULL)
 		next_post_parse_analyze(pstate, query, jumble);
-	if (query->commandType != CMD_UTILITY)
+	if (query->commandType != CMD_UTILITY || !is_of_session(query->utilityStmt))
 		cims_definition_check_printing();
 	if (planner_depth == 0)
 		cims_result_rewrite(pstate, query);

@@ -122,15 +122,20 @@ DROP TABLE protected;
 -- trees and plans as they are printed
 SET ROLE attacks_bytes_none;
 SET debug_print_plan = on;
+SELECT 'for the log alone' AS printed;
+SET client_min_messages = log;
 SELECT outcome('SELECT 1');
 SELECT 1;
 RESET debug_print_plan;
 SET debug_print_parse = on;
 SELECT 1;
+EXPLAIN SELECT 1;
+CREATE TABLE printed AS SELECT 1;
 RESET debug_print_parse;
 SET debug_print_rewritten = on;
 SELECT 1;
 RESET debug_print_rewritten;
+SET client_min_messages = warning;
 
 -- records by their bytes, whose order no operator names
 CREATE TEMP TABLE own (id int, r pair);
