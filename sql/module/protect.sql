@@ -550,6 +550,24 @@ AS $$ SELECT cims.protect(tbl, ARRAY[col], ARRAY[class], pattern_index) $$;
 COMMENT ON FUNCTION cims.protect(regclass, name, text, boolean) IS
 	'encrypts one column under a class';
 
+CREATE FUNCTION cims.note_altered(relation oid, col name, analyzed boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET row_security = on
+AS $$
+DECLARE
+	changes cims.column_change[] := ARRAY(
+		SELECT ROW(t, a.attnum, a.attname, false, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod))::cims.column_change
+		FROM cims.column_tables(relation) t JOIN pg_attribute a ON a.attrelid = t AND a.attname = col);
+BEGIN
+	PERFORM cims.set_column_default(c.relation, c.name, cims.constant_text(pg_get_expr(d.adbin, d.adrelid), c.new_type))
+	FROM unnest(changes) c JOIN pg_attrdef d ON d.adrelid = c.relation AND d.adnum = c.attnum
+	WHERE cims.is_constant(d.adbin::text);
+	PERFORM cims.note_statistics_residue(changes, analyzed);
+	PERFORM cims.note_audit_residue(relation, col);
+END
+$$;
+COMMENT ON FUNCTION cims.note_altered(oid, name, boolean) IS
+	'after ALTER TABLE has encrypted a column: seals constant defaults, and notes what plaintext may remain on disk';
+
 CREATE FUNCTION cims.unprotect(tbl regclass, col name, plain_type text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET row_security = on SET cims.output = auto
 AS $$

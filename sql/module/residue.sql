@@ -61,7 +61,8 @@ END
 $$;
 COMMENT ON FUNCTION cims.note_residue(oid, oid, name, text) IS 'records and announces that a relation''s file may hold plaintext';
 
-CREATE FUNCTION cims.note_statistics_residue(changes cims.column_change[]) RETURNS void
+-- analyzed: whether the tables were, where that is no longer to be seen
+CREATE FUNCTION cims.note_statistics_residue(changes cims.column_change[], analyzed boolean DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -69,7 +70,7 @@ DECLARE
 BEGIN
 	FOREACH change IN ARRAY changes LOOP
 		-- a table that was never analyzed has left no sample
-		IF (SELECT reltuples >= 0 FROM pg_class WHERE oid = change.relation) THEN
+		IF coalesce(analyzed, (SELECT reltuples >= 0 FROM pg_class WHERE oid = change.relation)) THEN
 			PERFORM cims.note_residue('pg_statistic'::regclass, change.relation, change.name,
 				'values that ANALYZE sampled stay in dead rows');
 		END IF;
@@ -81,4 +82,4 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION cims.note_statistics_residue(cims.column_change[]) IS 'notes samples of the columns in the statistics catalogs';
+COMMENT ON FUNCTION cims.note_statistics_residue(cims.column_change[], boolean) IS 'notes samples of the columns in the statistics catalogs';

@@ -497,8 +497,8 @@ BEGIN
 		-- format() gives the output form: while row_security is off the sealed one
 		PERFORM set_config('row_security', 'off', true);
 	END IF;
-	EXECUTE format('SELECT pg_catalog.format(''%%s'', (%s)::%s)', expression, new_type) INTO STRICT value;
-	RETURN format('%L::%s', value, new_type);
+	EXECUTE format('SELECT pg_catalog.format(''%%s'', v) FROM (SELECT (%s)::%s) s (v) WHERE v IS NOT NULL', expression, new_type) INTO value;
+	RETURN CASE WHEN value IS NULL THEN 'NULL' ELSE format('%L::%s', value, new_type) END;
 END
 $$;
 COMMENT ON FUNCTION cims.constant_text(text, text) IS 'an expression''s value as a constant of a type, sealed where the type seals';

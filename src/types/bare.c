@@ -15,8 +15,8 @@
 #include "types/types.h"
 
 /* Tells whether a column has an encrypted type, or an array of one. */
-static bool
-is_encrypted(Oid relation, const char *column)
+bool
+cims_column_is_encrypted(Oid relation, const char *column)
 {
 	AttrNumber attnum = get_attnum(relation, column);
 	Oid type = attnum == InvalidAttrNumber ? InvalidOid : getBaseType(get_atttype(relation, attnum));
@@ -38,7 +38,7 @@ cims_bare_columns(const AlterTableStmt *statement, Oid *relation)
 	{
 		const AlterTableCmd *command = lfirst(cell);
 
-		if (command->subtype == AT_AlterColumnType && OidIsValid(*relation) && is_encrypted(*relation, command->name))
+		if (command->subtype == AT_AlterColumnType && OidIsValid(*relation) && cims_column_is_encrypted(*relation, command->name))
 			columns = lappend(columns, pstrdup(command->name));
 	}
 	return columns;
@@ -54,7 +54,7 @@ cims_bare_warn(Oid relation, List *columns)
 	{
 		const char *column = lfirst(cell);
 
-		if (!is_encrypted(relation, column))
+		if (!cims_column_is_encrypted(relation, column))
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("column \"%s\" of table \"%s\" is no longer encrypted", column, get_rel_name(relation)),

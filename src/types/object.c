@@ -428,22 +428,28 @@ check_range_type(const CreateRangeStmt *statement)
 	}
 }
 
-/* Runs a command, and warns of columns that it took the encryption off. */
+/* Runs a command, and looks after columns that it encrypted or took the encryption off. */
 static void
 run_command(PlannedStmt *statement, const char *query_string, bool read_only_tree,
 			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
 			DestReceiver *destination, QueryCompletion *completion)
 {
 	Oid relation = InvalidOid;
-	List *columns = NIL;
+	List *bare = NIL;
+	List *plain = NIL;
+	bool analyzed = false;
 
 	if (IsA(statement->utilityStmt, AlterTableStmt) && context == PROCESS_UTILITY_TOPLEVEL)
-		columns = cims_bare_columns((AlterTableStmt *) statement->utilityStmt, &relation);
+	{
+		bare = cims_bare_columns((AlterTableStmt *) statement->utilityStmt, &relation);
+		plain = cims_residue_columns((AlterTableStmt *) statement->utilityStmt, &relation, &analyzed);
+	}
 	if (next_process_utility != NULL)
 		next_process_utility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 	else
 		standard_ProcessUtility(statement, query_string, read_only_tree, context, params, environment, destination, completion);
-	cims_bare_warn(relation, columns);
+	cims_bare_warn(relation, bare);
+	cims_residue_note(relation, plain, analyzed);
 }
 
 /* Utility hook: notes that ALTER TABLE, VACUUM or ANALYZE runs. */

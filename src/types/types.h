@@ -177,11 +177,14 @@ extern void cims_object_check_index(Oid index);       /* raises where the innerm
 extern bool cims_object_is_defined(void);             /* a command runs that stores what it parses */
 extern bool cims_refreshing(const char *source_text); /* a query of REFRESH MATERIALIZED VIEW CONCURRENTLY itself, which compares rows by their bytes */
 extern void cims_cluster_check(const ClusterStmt *statement, bool done);
-extern List *cims_bare_columns(const AlterTableStmt *statement, Oid *relation); /* the encrypted ones that change their type */
-extern void cims_bare_warn(Oid relation, List *columns);                        /* of those that are plain now */
-extern void cims_check_record_order(Oid function);                              /* raises for the byte order of records, from ordinary roles */
-extern bool cims_analyzing(void);                                               /* ANALYZE or VACUUM runs */
-extern bool cims_altering_table(void);                                          /* ALTER TABLE runs: its values come from the table, not from an application */
+extern bool cims_column_is_encrypted(Oid relation, const char *column);
+extern List *cims_residue_columns(const AlterTableStmt *statement, Oid *relation, bool *analyzed); /* residue.c: the plain ones that change their type */
+extern void cims_residue_note(Oid relation, List *columns, bool analyzed);                         /* of those that are encrypted now */
+extern List *cims_bare_columns(const AlterTableStmt *statement, Oid *relation);                    /* the encrypted ones that change their type */
+extern void cims_bare_warn(Oid relation, List *columns);                                           /* of those that are plain now */
+extern void cims_check_record_order(Oid function);                                                 /* raises for the byte order of records, from ordinary roles */
+extern bool cims_analyzing(void);                                                                  /* ANALYZE or VACUUM runs */
+extern bool cims_altering_table(void);                                                             /* ALTER TABLE runs: its values come from the table, not from an application */
 
 /* batch.c: called for each row that was changed, with all values of both; set by the part that records changes */
 typedef void (*CimsBatchHook)(Relation relation, TupleTableSlot *old, TupleTableSlot *new);

@@ -311,6 +311,32 @@ SELECT name, cims.value_class(name) FROM honest;
 
 SET client_min_messages = warning;
 DROP OWNED BY protect_owner, protect_clerk, protect_viewer CASCADE;
+-- a default that is NULL of a type, as dumps and frameworks write it, stays NULL
+RESET client_min_messages;
+CREATE TABLE no_default (id int, a varchar(20) DEFAULT NULL::character varying, b numeric(10,2) DEFAULT NULL::numeric, c varchar(20) DEFAULT ''::character varying);
+SET client_min_messages = warning;
+SELECT cims.create_class('free_text'), cims.create_class('free_number');
+SELECT cims.protect('no_default', ARRAY['a', 'b', 'c'], ARRAY['free_text', 'free_number', 'free_text']);
+SELECT cims.grant_class(c, current_user, 'reveal') FROM unnest('{free_text, free_number}'::text[]) c;
+INSERT INTO no_default (id) VALUES (1);
+SELECT a IS NULL, b IS NULL, c = '' FROM no_default;
+RESET client_min_messages;
+
+-- a plain ALTER TABLE seals the default, too, in parts and children as well, and says what may remain
+CREATE TABLE by_hand (id int, phone varchar(20) DEFAULT '13800000000', note text DEFAULT lower('SECRET'), made timestamptz DEFAULT now());
+CREATE TABLE by_hand_child (phone varchar(20) DEFAULT '13900000000') INHERITS (by_hand);
+INSERT INTO by_hand SELECT g, '138' || g FROM generate_series(1, 10) g;
+ANALYZE by_hand;
+ALTER TABLE by_hand ALTER phone TYPE cims.enc_text(phone), ALTER note TYPE cims.enc_text(free_text), ALTER made TYPE cims.enc_timestamptz(birth_date), ALTER id TYPE bigint;
+SELECT protected_table, protected_column FROM cims.residue WHERE protected_table = 'by_hand'::regclass ORDER BY 2;
+SET cims.output = sealed;
+SELECT adrelid::regclass, adnum, left(pg_get_expr(adbin, adrelid), 8) FROM pg_attrdef WHERE adrelid IN ('by_hand'::regclass, 'by_hand_child'::regclass) ORDER BY 1, 2;
+RESET cims.output;
+INSERT INTO by_hand (id) VALUES (20);
+INSERT INTO by_hand_child (id) VALUES (21);
+SELECT id, phone, note, made IS NOT NULL FROM by_hand WHERE id >= 20 ORDER BY id;
+ALTER TABLE by_hand ALTER phone TYPE cims.enc_text(phone);
+
 \c postgres
 SET client_min_messages = warning;
 DROP DATABASE cims_protect;
