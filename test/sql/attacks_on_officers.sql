@@ -128,7 +128,11 @@ SELECT count(*) > 0 AS unsecured FROM cims.unsecure_table('customer');
 SELECT count(*) > 0 AS secured FROM cims.secure_table('customer', owner_column => 'owner');
 -- a copy would carry the code along
 \set VERBOSITY default
+CREATE ROLE another_superuser SUPERUSER;
+SET ROLE another_superuser;
 SELECT cims.copy_masked('public', 'copy');
+RESET ROLE;
+DROP ROLE another_superuser;
 \set VERBOSITY terse
 -- what a trigger of the owner's leaves behind for later, when the officer's, or a superuser's, rights are back
 SET ROLE owner_of_traps;

@@ -32,7 +32,7 @@ RESET ROLE;
 
 -- who did what, from where
 CREATE VIEW log AS
-	SELECT operation, table_name, role, application, row_key, changed, old, new, hidden
+	SELECT operation, table_name, replace(role::text, (SELECT rolname::text FROM pg_roles WHERE oid = 10), 'postgres') AS role, application, row_key, changed, old, new, hidden
 	FROM cims.audit_log WHERE relation = 'customer'::regclass AND operation IN ('baseline', 'insert', 'update', 'delete') ORDER BY seq;
 GRANT SELECT ON log TO history_clerk, history_auditor, history_app;
 SET ROLE history_app;
@@ -42,7 +42,7 @@ RESET ROLE;
 GRANT SELECT ON cims.audit_log TO history_auditor, history_clerk;
 -- an auditor sees that something happened, and no value of a table that is not theirs to read
 SET ROLE history_auditor;
-SELECT operation, table_name, role, changed, old - ARRAY['phone', 'salary'] AS old, new - ARRAY['phone', 'salary'] AS new, hidden, left(new ->> 'phone', 7) AS phone
+SELECT operation, table_name, replace(role::text, (SELECT rolname::text FROM pg_roles WHERE oid = 10), 'postgres') AS role, changed, old - ARRAY['phone', 'salary'] AS old, new - ARRAY['phone', 'salary'] AS new, hidden, left(new ->> 'phone', 7) AS phone
 FROM cims.audit_log WHERE table_name = 'customer' AND operation IN ('baseline', 'update') ORDER BY seq;
 SELECT operation, session_role IS NOT NULL AS session_role, client_address, actor, actor_verified, detail ->> 'event' AS event
 FROM cims.audit_log WHERE relation = 'customer'::regclass AND operation = 'record';

@@ -8,10 +8,12 @@ CREATE DATABASE cims_reference TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'
 CREATE EXTENSION cims;
 \set page `cat "$PG_ABS_SRCDIR/../doc/reference.md"`
 
--- without a comment
+-- without a comment; types of rows and arrays, which PostgreSQL 17 and later make members too, are spoken for by what they are of
 SELECT pg_describe_object(d.classid, d.objid, 0) FROM pg_depend d
 WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'cims') AND d.deptype = 'e'
-	AND obj_description(d.objid, d.classid::regclass::text) IS NULL;
+	AND obj_description(d.objid, d.classid::regclass::text) IS NULL
+	AND NOT EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+		WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid AND (c.relkind <> 'c' OR t.typcategory = 'A'));
 SELECT a.attrelid::regclass, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 WHERE c.relnamespace = 'cims'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND a.attnum > 0 AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL;
 
