@@ -149,6 +149,19 @@ END
 $$;
 COMMENT ON FUNCTION cims.lock_columns(cims.column_change[]) IS 'locks the tables of a change before it is planned';
 
+CREATE FUNCTION cims.types_of(type_id oid) RETURNS SETOF oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE made (id) AS (
+		SELECT type_id WHERE type_id <> 0
+		UNION
+		SELECT t.oid FROM made m JOIN pg_type t ON t.typelem = m.id OR t.typbasetype = m.id
+			OR t.typtype = 'c' AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.atttypid = m.id AND NOT a.attisdropped)
+	)
+	SELECT id FROM made
+$$;
+COMMENT ON FUNCTION cims.types_of(oid) IS 'a type, and those that hold values of it: arrays, domains, composite types';
+
 -- what stands against changing the columns themselves
 CREATE FUNCTION cims.column_obstacles(changes cims.column_change[]) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -182,7 +195,7 @@ AS $$
 			AND (c.attnum = ANY (p.partattrs) OR p.partexprs::text ~ format(':varattno (%s|0) ', c.attnum))),
 			'it is part of the partition key'),
 		(EXISTS (SELECT FROM pg_attribute u JOIN pg_class h ON h.oid = u.attrelid AND h.relkind IN ('r', 'p', 'm', 'f')
-			JOIN pg_type r ON r.oid = t.reltype WHERE u.atttypid IN (r.oid, r.typarray) AND NOT u.attisdropped),
+			WHERE u.atttypid IN (SELECT cims.types_of(t.reltype)) AND NOT u.attisdropped),
 			'another table has a column of this table''s row type')
 	) o (applies, reason)
 	WHERE o.applies

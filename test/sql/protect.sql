@@ -192,6 +192,11 @@ SELECT cims.protect('typed', 'a', 'name');
 SELECT cims.protect('cims.data_class', 'name', 'name');
 SELECT cims.protect('pg_catalog.pg_class', 'relname', 'name');
 
+CREATE TYPE wrapped AS (r plain_types);
+CREATE DOMAIN wrapped_rows AS wrapped[];
+CREATE TABLE rows_within (w wrapped_rows);
+SELECT cims.protect('plain_types', 'c', 'name');
+DROP TABLE rows_within;
 CREATE TABLE rows_of (r plain_types);
 SELECT cims.protect('plain_types', 'c', 'name');
 
