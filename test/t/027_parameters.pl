@@ -110,7 +110,7 @@ like($error, qr/sealed value of class "phone" does not belong in class "email"/,
 sub run_until_changed
 {
 	my ($role, $statement, $change, %set) = @_;
-	my $shell = join(' ', 'psql -X -q -d postgres -U postgres -h', $node->host, '-p', $node->port, "-c \"$change\"");
+	my $shell = join(' ', 'psql -X -q -d postgres -U', scalar(getpwuid($>)), '-h', $node->host, '-p', $node->port, "-c \"$change\"");
 	$shell = "\\shell $shell" unless $change =~ /^SET/;
 	$shell = "$change;" if $change =~ /^SET/;
 	return run_script($role, "\\set n :n + 1\n$statement;\n\\if :n = 8\n$shell\n\\endif\n", 12, n => 0, %set);
