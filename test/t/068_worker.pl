@@ -134,7 +134,8 @@ is(scalar(@said), 1, 'once');
 $node->append_conf('postgresql.conf', 'max_worker_processes = 8');
 $node->restart;
 ok($node->poll_query_until('one', $sealed), 'with more of them what waited is sealed');
-unlike(slurp_file($log), qr/FATAL:  (?!the database system is|database \d+ does not exist)/, 'no process of the worker ended by an error');
+# a client's backend, whose lines have a name after the process, may still be leaving when the server stops
+unlike(slurp_file($log), qr/\] FATAL:  (?!the database system is|database \d+ does not exist)/, 'no process of the worker ended by an error');
 
 $node->stop;
 done_testing();
