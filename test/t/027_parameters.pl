@@ -92,6 +92,11 @@ is(seen(), join(' ', ('3,4') x 8), '... and finds');
 ($code, $error) = run_script('app', "INSERT INTO seen (what) SELECT count(*) FROM customer WHERE phone = :armor;\n", 1,
 	armor => $node->safe_psql('postgres', 'SET cims.output = sealed; SELECT phone FROM customer WHERE id = 1'));
 is(seen(), '0', 'armor is text to a role that never sees any');
+my $sealed = $node->safe_psql('postgres', 'SET cims.output = sealed; SELECT phone FROM customer WHERE id = 1');
+($code, $error) = run_script('app', "INSERT INTO seen (what) SELECT count(*) FROM customer WHERE phone = :armor;\nSET cims.input = sealed;\n", 2, armor => $sealed);
+is(seen(), '0 0', '... and to a statement that was parsed before the session took sealed input');
+($code, $error) = run_script('app', "SET cims.input = sealed;\nINSERT INTO seen (what) SELECT count(*) FROM customer WHERE phone = :armor;\n", 2, armor => $sealed);
+is(seen(), '1 1', '... but not to one that was parsed since');
 
 ($code, $error) = run_script('clerk', "UPDATE customer SET phone = :a WHERE id = 1;\n", 1, a => '138****0001');
 like($error, qr/masked value cannot be stored/, 'a mask is refused');
