@@ -374,9 +374,24 @@ COMMENT ON FUNCTION cims.view_commands(oid, text[]) IS
 	'the commands that put a view back: options, defaults, rules, triggers, comments, owner, privileges';
 
 /*
+ * Whether a stored query may cast a column of this name to text that stems from
+ * a subquery or the like and is no string: a varchar's cast is a relabelling.
+ */
+CREATE FUNCTION cims.casts_derived_column(tree text, col name) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT tree ~ '\{COERCEVIAIO :arg \{VAR [^{}]*\} :resulttype 25 |\{FUNCEXPR :funcid \d+ :funcresulttype 25 [^{}]*:funcformat [12] [^{}]*:args \(\{VAR '
+		AND EXISTS (
+			SELECT FROM regexp_matches(tree, ':colnames (\([^()]*\))\} :rtekind [^02] ', 'g') m
+			WHERE strpos(m[1], '"' || col || '"') > 0)
+$$;
+COMMENT ON FUNCTION cims.casts_derived_column(text, name) IS
+	'whether a stored query may cast a column of this name to text that is no string and no table''s';
+
+/*
  * Names whose cast to text may be left out of definitions: the varchar columns
- * that change, and the varchar columns of views over them, unless some relation
- * in sight has a column of that name that is no string.
+ * that change, and the varchar columns of views over them, unless something in
+ * sight has a column of that name that is no string.
  */
 CREATE FUNCTION cims.adaptable_columns(changes cims.column_change[]) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -400,6 +415,12 @@ AS $$
 	WHERE NOT EXISTS (
 		SELECT FROM pg_attribute a JOIN relations r ON r.oid = a.attrelid
 		WHERE a.attname = n.name AND a.atttypid NOT IN ('varchar'::regtype, 'text'::regtype, 'bpchar'::regtype))
+		AND NOT EXISTS (
+			SELECT FROM dependents d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+			WHERE cims.casts_derived_column(r.ev_action::text, n.name) OR cims.casts_derived_column(r.ev_qual::text, n.name))
+		AND NOT EXISTS (
+			SELECT FROM dependents d JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+			WHERE cims.casts_derived_column(p.polqual::text, n.name) OR cims.casts_derived_column(p.polwithcheck::text, n.name))
 $$;
 COMMENT ON FUNCTION cims.adaptable_columns(cims.column_change[]) IS
 	'the columns whose casts to text adapt_definition may leave out';

@@ -342,6 +342,21 @@ INSERT INTO by_hand_child (id) VALUES (21);
 SELECT id, phone, note, made IS NOT NULL FROM by_hand WHERE id >= 20 ORDER BY id;
 ALTER TABLE by_hand ALTER phone TYPE cims.enc_text(phone);
 
+-- a view keeps the cast of what only has the name of the column, and is no string; elsewhere it is rid of the casts that varchar needed
+CREATE TABLE namesake (id int, tel varchar(20));
+CREATE TABLE no_namesake (id int, nr varchar(20));
+INSERT INTO namesake VALUES (1, 'a');
+CREATE VIEW namesakes AS
+	SELECT x.tel::text, y.n::text, namesake.id FROM namesake, (SELECT 5 AS tel) x, LATERAL (SELECT namesake.tel AS n) y WHERE namesake.tel = 'a';
+CREATE VIEW no_namesakes AS WITH x AS (SELECT nr, id FROM no_namesake) SELECT x.nr, x.id FROM x WHERE x.nr = 'a';
+SET client_min_messages = warning;
+SELECT cims.protect('namesake', 'tel', 'phone'), cims.protect('no_namesake', 'nr', 'phone');
+RESET client_min_messages;
+SELECT attrelid::regclass, attname, format_type(atttypid, atttypmod) FROM pg_attribute
+	WHERE attrelid IN ('namesakes'::regclass, 'no_namesakes'::regclass) ORDER BY attrelid::regclass::text, attnum;
+SELECT pg_get_viewdef('no_namesakes') ~ 'nr\)::text' AS cast_is_left;
+SELECT * FROM namesakes;
+
 \c postgres
 SET client_min_messages = warning;
 DROP DATABASE cims_protect;
