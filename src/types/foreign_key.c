@@ -11,6 +11,9 @@
  * a plain SELECT.  What a foreign key changes (CASCADE, SET NULL, SET DEFAULT)
  * is exempt for owners who get tokens anyway.
  *
+ * Keys of arrays, rows and ranges are compared at the owner's level: ALTER TYPE
+ * adds an encrypted attribute to a row that is a key already, of one's own making.
+ *
  * Immutable functions in index expressions, predicates, statistics and checks
  * run while the query is planned, or its indexes are opened: what starts within
  * the planner or the start of an executor is no query of the foreign key either.
@@ -61,9 +64,24 @@ calls_user_function(Node *node, Oid *namespace)
 	return expression_tree_walker(node, calls_user_function, namespace);
 }
 
-/* Tells whether a plan calls a function of a user's, from a node downwards. */
+/* Tells whether an expression has an array, row or range with encrypted values within. */
 static bool
-plan_calls_user_function(PlanState *state, Oid *namespace)
+holds_encrypted_within(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var) || IsA(node, Param))
+	{
+		Oid type = getBaseType(exprType(node));
+
+		return cims_type_of_oid(type) == 0 && cims_type_holds_encrypted(type);
+	}
+	return expression_tree_walker(node, holds_encrypted_within, context);
+}
+
+/* Tells whether a plan calls a function of a user's, or compares encrypted values within others, from a node downwards. */
+static bool
+plan_does_more(PlanState *state, Oid *namespace)
 {
 	Plan *plan = state->plan;
 	List *qual = NIL;
@@ -76,7 +94,8 @@ plan_calls_user_function(PlanState *state, Oid *namespace)
 		qual = ((BitmapIndexScan *) plan)->indexqualorig;
 	return calls_user_function((Node *) plan->targetlist, namespace) ||
 		   calls_user_function((Node *) plan->qual, namespace) || calls_user_function((Node *) qual, namespace) ||
-		   planstate_tree_walker(state, plan_calls_user_function, namespace);
+		   holds_encrypted_within((Node *) plan->qual, NULL) || holds_encrypted_within((Node *) qual, NULL) ||
+		   planstate_tree_walker(state, plan_does_more, namespace);
 }
 
 /* Tells whether a query that starts is exempt, and remembers it if so. */
@@ -89,7 +108,7 @@ cims_foreign_key_starts(QueryDesc *query)
 	{
 		Oid namespace = get_namespace_oid("cims", true);
 
-		exempt = marked_depth == 0 && query->operation == CMD_SELECT && !plan_calls_user_function(query->planstate, &namespace);
+		exempt = marked_depth == 0 && query->operation == CMD_SELECT && !plan_does_more(query->planstate, &namespace);
 	}
 	if (exempt)
 		exempt_query = query;

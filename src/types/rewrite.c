@@ -262,6 +262,7 @@ rewrite_walker(Node *node, RewriteContext *context)
 		return false;
 	if (IsA(node, Query))
 	{
+		cims_column_list_check((Query *) node);
 		rewrite_query_level((Query *) node);
 		return query_tree_walker((Query *) node, rewrite_walker, context, 0);
 	}

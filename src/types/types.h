@@ -118,6 +118,9 @@ extern bool cims_output_seal(bool on); /* seals output within this backend's own
 extern bool cims_input_is_sealed(void);
 extern void cims_require_search(int32 class_id); /* "search", unless exempt; literals need none */
 
+/* column_list.c */
+extern void cims_column_list_check(const Query *query); /* refuses classes in column definition lists */
+
 /* foreign_key.c */
 extern void cims_foreign_key_init(void);
 extern int cims_executor_depth(void);                  /* how many executors run within each other */
