@@ -8,7 +8,12 @@
  */
 #include "postgres.h"
 
+#include "utils/memutils.h"
+
 #include "types/types.h"
+
+/* Bytes of the longest armor: a row of a dump holds it, and the other columns beside it. */
+#define MAX_ARMOR (MaxAllocSize - 65536)
 
 /* Takes a detoasted value apart. */
 void
@@ -201,6 +206,17 @@ prepare_header(CimsSealed *sealed, CimsSealedType type, Datum plain, CimsBytes b
 	}
 }
 
+/* Raises for a value so long that its armor would fit no text: it could be stored, but no dump could hold it. */
+static void
+check_length(size_t len)
+{
+	if (unlikely(cims_armor_encoded_len(CIMS_MAX_SEALED_HEADER + CIMS_MAX_NONCE_LEN + len + CIMS_TAG_LEN) > MAX_ARMOR))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("value of %zu bytes is too long to be sealed", len),
+				 errdetail("Its sealed form in text, as dumps hold it, would exceed %zu bytes.", (size_t) MAX_ARMOR)));
+}
+
 /* Seals a plaintext under the active key of a class, with the token of a normal form. */
 static struct varlena *
 seal_value(CimsSealedType type, Datum plain, const CimsClass *class, CimsNormalForm form)
@@ -215,6 +231,7 @@ seal_value(CimsSealedType type, Datum plain, const CimsClass *class, CimsNormalF
 	size_t header_len, nonce_len;
 
 	bytes = cims_plain_to_bytes(type, plain);
+	check_length(bytes.len);
 	prepare_header(&sealed, type, plain, bytes, class, form, token);
 	/* the key last: nothing between here and its use may drop it */
 	status = cims_data_key_active(class->id, &key);

@@ -1,5 +1,6 @@
 # Values of any size are sealed, revealed, armored and copied: 5 million bytes, and
-# with CIMS_LONG 100 million.  If this fails, a long document is cut or refused.
+# with CIMS_LONG 100 million; one whose armor no dump can hold is refused.  If this
+# fails, a long document is cut or refused, or stored where no dump takes it out.
 
 use strict;
 use warnings;
@@ -55,5 +56,12 @@ unlink($file);
 is(as('app', q{UPDATE large SET note = note || 'x' WHERE id = 1; SELECT right(note, 2) FROM large WHERE id = 1}), '9x', 'changed');
 $node->safe_psql('postgres', 'VACUUM FULL large; ANALYZE large');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM cims.check_table('large')}), '0', 'well');
+
+# a value of 807 million bytes fits a column, but its armor is longer than any text that PostgreSQL sends
+like(as('app', q{INSERT INTO large (id, note) SELECT 3, repeat('x', 807000000)}), qr/failed:.*ERROR:  value of 807000000 bytes is too long to be sealed/s,
+	'too long for a dump');
+like(as('app', q{INSERT INTO large (id, note) SELECT 3, repeat('x', 1073741800)}), qr/failed:.*ERROR:  value of 1073741800 bytes is too long to be sealed/s,
+	'too long for a column');
+is(as('app', q{SELECT count(*) FROM large WHERE id = 3}), '0', 'nothing of them was stored');
 
 done_testing();
