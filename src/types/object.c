@@ -477,6 +477,8 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 			check_range_type((CreateRangeStmt *) statement->utilityStmt);
 		else if (IsA(statement->utilityStmt, ClusterStmt))
 			cims_cluster_check((ClusterStmt *) statement->utilityStmt, false);
+		else if (IsA(statement->utilityStmt, RuleStmt) && cims_type_oids()->installed)
+			cims_column_list_check_rule((RuleStmt *) statement->utilityStmt);
 		run_command(statement, query_string, read_only_tree, context, params, environment, destination, completion);
 		if (IsA(statement->utilityStmt, ClusterStmt))
 			cims_cluster_check((ClusterStmt *) statement->utilityStmt, true);

@@ -120,6 +120,7 @@ extern void cims_require_search(int32 class_id); /* "search", unless exempt; lit
 
 /* column_list.c */
 extern void cims_column_list_check(const Query *query); /* refuses classes in column definition lists */
+extern void cims_column_list_check_rule(const RuleStmt *rule);
 
 /* foreign_key.c */
 extern void cims_foreign_key_init(void);

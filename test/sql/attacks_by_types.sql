@@ -82,6 +82,16 @@ INSERT INTO own SELECT * FROM seen;
 UPDATE own SET p = seen.p FROM seen;
 DO $$ DECLARE v cims.enc_text(address); BEGIN SELECT p INTO v FROM public.seen WHERE id = 7; INSERT INTO public.own VALUES (7, v); END $$;
 SELECT count(*) FROM own;
+-- nor are the rows of a rule held against the class of its relation
+CREATE VIEW shown AS SELECT NULL::cims.enc_text(address) AS p;
+CREATE TABLE filled (p cims.enc_text(address));
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO shown DO INSTEAD SELECT coalesce(phone, NULL::cims.enc_text) AS p FROM customer;
+CREATE RULE "_RETURN" AS ON SELECT TO filled DO INSTEAD SELECT coalesce(phone, NULL::cims.enc_text) AS p FROM customer;
+CREATE RULE giving AS ON INSERT TO filled DO INSTEAD UPDATE customer SET id = id RETURNING coalesce(phone, NULL::cims.enc_text);
+WITH given AS (INSERT INTO filled VALUES ('x') RETURNING p) INSERT INTO own SELECT 1, p FROM given;
+CREATE RULE noted AS ON UPDATE TO filled DO ALSO DELETE FROM own;
+SELECT DISTINCT cims.value_class(p) FROM own;
+DELETE FROM own;
 -- without a class it is made one of the column's, which needs "reveal"; JSON is read as the class that is named
 INSERT INTO own SELECT id, p FROM customer, unnest(ARRAY[ROW(phone)]) AS t (p cims.enc_text);
 INSERT INTO own SELECT 1, p FROM jsonb_to_record('{"p": "Beijing"}') AS t (p cims.enc_text(address));
