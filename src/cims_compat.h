@@ -129,17 +129,6 @@
 #define CIMS_MAY_SET_ROLE(user, role) is_member_of_role(user, role)
 #endif
 
-/* access/brin_revmap.h; before 17 with snapshots, which told whether the index was too new */
-#if PG_VERSION_NUM >= 170000
-#define CIMS_BRIN_REVMAP_INITIALIZE(index, pages) brinRevmapInitialize(index, pages)
-#define CIMS_BRIN_SUMMARY(map, block, buffer, offset) \
-	brinGetTupleForHeapBlock(map, block, buffer, offset, NULL, BUFFER_LOCK_SHARE)
-#else
-#define CIMS_BRIN_REVMAP_INITIALIZE(index, pages) brinRevmapInitialize(index, pages, NULL)
-#define CIMS_BRIN_SUMMARY(map, block, buffer, offset) \
-	brinGetTupleForHeapBlock(map, block, buffer, offset, NULL, BUFFER_LOCK_SHARE, NULL)
-#endif
-
 /* access/genam.h; from 17 on what an index remembers of one insertion for the next may hold buffers, to be let go of */
 #if PG_VERSION_NUM >= 170000
 #define CIMS_INDEX_INSERT_CLEANUP(index, info) index_insert_cleanup(index, info)

@@ -1,6 +1,6 @@
 /*
  * brin.c
- *		Tell which rows of cims.event need an entry in a BRIN index.
+ *		Tell which rows of cims.event need an entry in a BRIN index, and make it.
  *
  * A row needs none while the pages around it are not summarized: whoever
  * summarizes them later reads the rows.  That has to be asked after the row is
@@ -10,24 +10,30 @@
  * of its map, which holds for each range where its summary is.  The page is
  * read as access/brin/brin_revmap.c reads it, less what does not change: how
  * many pages a range has, and that the map has grown so far, it never shrinks.
- * Anything but a range that is not summarized is left to that file.
  *
  * By the first row of a range the index asks for the range before it to be
  * summarized: so that row is always given to it.
+ *
+ * The index's own insertion follows the map to the summary, and where it finds
+ * none there takes the range for one that is not summarized.  But the summary
+ * may have been moved in that moment, as it is once all rows of the range were
+ * read and it no longer fits its page: maybe before the new row was there, which
+ * then no search would find.  So an entry is inserted again until the summary
+ * has stayed in its place.  It is no matter how often.
  */
 #include "postgres.h"
 
 #include "access/brin_page.h"
-#include "access/brin_revmap.h"
+#include "access/genam.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
 #include "audit/internal.h"
 
 static void learn_map(Relation index, CimsBrinMap *map);
-static bool is_summarized(Relation index, CimsBrinMap *map, BlockNumber block);
+static ItemPointerData find_summary(Relation index, CimsBrinMap *map, BlockNumber block);
 static Buffer read_page(Relation index, CimsBrinPage *page, BlockNumber number);
-static bool ask_index(Relation index, BlockNumber block);
 
 /* Tell whether a row that is in the table needs an entry. */
 bool
@@ -39,11 +45,29 @@ cims_audit_brin_needs(Relation index, CimsBrinMap *map, ItemPointer row, CimsBri
 		learn_map(index, map);
 	if (!range->asked || block / map->pages != range->number)
 	{
+		ItemPointerData summary = find_summary(index, map, block);
+
 		range->asked = true;
 		range->number = block / map->pages;
-		range->summarized = is_summarized(index, map, block);
+		range->summarized = ItemPointerIsValid(&summary);
 	}
 	return range->summarized || (ItemPointerGetOffsetNumber(row) == FirstOffsetNumber && block % map->pages == 0);
+}
+
+/* Insert the entry of a row that needs one. */
+void
+cims_audit_brin_insert(Relation index, CimsBrinMap *map, Relation table, ItemPointer row, Datum *values, bool *nulls, IndexInfo *info)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(row);
+	ItemPointerData before, after;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		before = find_summary(index, map, block);
+		index_insert(index, values, nulls, row, table, UNIQUE_CHECK_NO, false, info);
+		after = find_summary(index, map, block);
+	} while (ItemPointerIsValid(&after) && ItemPointerCompare(&before, &after) != 0);
 }
 
 /* Read from the first page of the index what does not change. */
@@ -62,29 +86,34 @@ learn_map(Relation index, CimsBrinMap *map)
 		elog(ERROR, "index \"%s\" of the audit record has no pages in a range", RelationGetRelationName(index));
 }
 
-/* Tell whether the range of pages around a page is summarized. */
-static bool
-is_summarized(Relation index, CimsBrinMap *map, BlockNumber block)
+/* Find where the summary of the range of pages around a page is; an invalid pointer: it has none. */
+static ItemPointerData
+find_summary(Relation index, CimsBrinMap *map, BlockNumber block)
 {
 	BlockNumber range = block / map->pages;
 	BlockNumber number = BRIN_METAPAGE_BLKNO + 1 + range / REVMAP_PAGE_MAXITEMS;
+	ItemPointerData summary;
 	Buffer buffer;
-	RevmapContents *contents;
 	bool is_map;
-	bool is_valid;
 
+	ItemPointerSetInvalid(&summary);
 	/* the map may have grown meanwhile */
 	if (number > map->last)
 		learn_map(index, map);
 	if (number > map->last)
-		return false;
+		return summary;
 	buffer = read_page(index, &map->recent, number);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	contents = (RevmapContents *) PageGetContents(BufferGetPage(buffer));
 	is_map = BRIN_IS_REVMAP_PAGE(BufferGetPage(buffer));
-	is_valid = ItemPointerIsValid(&contents->rm_tids[range % REVMAP_PAGE_MAXITEMS]);
+	if (is_map)
+		summary = ((RevmapContents *) PageGetContents(BufferGetPage(buffer)))->rm_tids[range % REVMAP_PAGE_MAXITEMS];
 	UnlockReleaseBuffer(buffer);
-	return (is_valid || !is_map) && ask_index(index, block);
+	if (!is_map)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("page %u of index \"%s\" is not of the map of its ranges", number, RelationGetRelationName(index)),
+				 errhint("REINDEX the index.")));
+	return summary;
 }
 
 /* Read a page; it is mostly in the buffer where it was last time. */
@@ -97,22 +126,4 @@ read_page(Relation index, CimsBrinPage *page, BlockNumber number)
 		page->buffer = ReadBuffer(index, number);
 	}
 	return page->buffer;
-}
-
-/* Ask the index itself whether the range of pages around a page is summarized. */
-static bool
-ask_index(Relation index, BlockNumber block)
-{
-	BlockNumber pages;
-	BrinRevmap *map = CIMS_BRIN_REVMAP_INITIALIZE(index, &pages);
-	Buffer buffer = InvalidBuffer;
-	OffsetNumber offset;
-	BrinTuple *summary = CIMS_BRIN_SUMMARY(map, block, &buffer, &offset);
-
-	if (summary != NULL)
-		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	if (BufferIsValid(buffer))
-		ReleaseBuffer(buffer);
-	brinRevmapTerminate(map);
-	return summary != NULL;
 }

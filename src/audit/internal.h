@@ -8,6 +8,7 @@
 #include "access/xact.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "nodes/execnodes.h"
 #include "storage/buf.h"
 #include "storage/itemptr.h"
 
@@ -90,6 +91,7 @@ typedef struct CimsBrinRange
 
 /* brin.c: tells whether a row needs an entry in a BRIN index; the rows that follow, of the same range, are in the table as well */
 extern bool cims_audit_brin_needs(Relation index, CimsBrinMap *map, ItemPointer row, CimsBrinRange *range);
+extern void cims_audit_brin_insert(Relation index, CimsBrinMap *map, Relation table, ItemPointer row, Datum *values, bool *nulls, IndexInfo *info);
 
 /* session.c: the fields of the payload that tell who and from where, SUAVCPQ, ready to be copied */
 extern CimsBytes cims_audit_session(void);

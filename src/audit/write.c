@@ -416,7 +416,10 @@ insert_index_entries(Target *target, HeapTuple *tuples, int n)
 				continue;
 			for (int j = 0; j < info->ii_NumIndexAttrs; j++)
 				values[j] = heap_getattr(tuples[i], info->ii_IndexAttrNumbers[j], desc, &nulls[j]);
-			index_insert(rel, values, nulls, &tuples[i]->t_self, target->partition, UNIQUE_CHECK_NO, false, info);
+			if (index->brin)
+				cims_audit_brin_insert(rel, &index->map, target->partition, &tuples[i]->t_self, values, nulls, info);
+			else
+				index_insert(rel, values, nulls, &tuples[i]->t_self, target->partition, UNIQUE_CHECK_NO, false, info);
 		}
 	}
 }
