@@ -72,7 +72,6 @@ while (time < $end)
 
 	$node->safe_psql('postgres', $rounds % 4 == 3 ? "REINDEX TABLE $partition" : "REINDEX INDEX $index");
 	$node->safe_psql('postgres', "SELECT brin_summarize_new_values('$brin')");
-	$node->safe_psql('postgres', "SELECT brin_desummarize_range('$brin', 0)") if $rounds % 3 == 0;
 	$node->safe_psql('postgres', "VACUUM $partition") if $rounds % 5 == 4;
 	$node->psql('postgres', "SET cims.event_partition = 'day'; SELECT cims.make_event_partitions()") if $rounds % 7 == 6;
 	$rounds++;
